@@ -1,0 +1,1 @@
+"""Tasks, metrics, energy accounting and reports."""

@@ -1,0 +1,1 @@
+"""One front end a source format; each yields a NIR graph."""

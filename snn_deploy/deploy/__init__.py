@@ -1,0 +1,1 @@
+"""Running a converted network: backends, read-out and associative memory."""

@@ -1,0 +1,1 @@
+"""The engines that run an artifact: float, fixed, lava, loihi2."""

@@ -1,0 +1,1 @@
+"""Associative memory: FAISS for the first hop, Hebbian association for the chain."""

@@ -1,0 +1,1 @@
+"""Hardware profiles: the limits and costs of each chip, with units and sources."""

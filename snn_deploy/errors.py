@@ -48,14 +48,14 @@ class SnnDeployError(Exception):
         self,
         what: str | Iterable[Violation],
         *,
-        where: str = "",
+        where: object = "",
         found: object = "",
         allowed: object = "",
         remedy: str = "",
     ) -> None:
         if isinstance(what, str):
             self.violations: tuple[Violation, ...] = (
-                Violation(what, where, str(found), str(allowed), remedy),
+                Violation(what, str(where), str(found), str(allowed), remedy),
             )
         else:
             self.violations = tuple(what)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FORMAT = "snn-deploy artifact"
 FORMAT_VERSION = 1
 
-_CONNECTIONS: dict[str, type[Connection]] = {"dense": Dense, "sparse": Sparse, "conv2d": Conv2d}
+_CONNECTIONS: dict[str, Callable[..., Connection]] = {"dense": Dense, "sparse": Sparse, "conv2d": Conv2d}
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ def _scalars(value: QuantisedPopulation) -> dict[str, Any]:
 
 def _projection_scalars(projection: QuantisedProjection) -> dict[str, Any]:
     connection = projection.connection
-    kind = next(name for name, cls in _CONNECTIONS.items() if isinstance(connection, cls))
+    kind = type(connection).__name__.lower()
     scalars = {f.name: getattr(projection, f.name) for f in fields(projection) if f.name != "connection"}
     geometry = {f.name: v for f in fields(connection) if not isinstance(v := getattr(connection, f.name), np.ndarray)}
     return {**scalars, "connection": {"kind": kind, **geometry}}

@@ -170,21 +170,21 @@ def _arrays(connection: Connection) -> dict[str, Any]:
 
 
 def _network(description: dict[str, Any], tree: dict[str, Any]) -> QuantisedNetwork:
-    populations = tuple(
-        QuantisedPopulation(**{k: frozen(v, np.int64) for k, v in tree["populations"][str(i)].items()}, **scalars)
-        for i, scalars in enumerate(description["populations"])
-    )
+    populations = []
+    for i, scalars in enumerate(description["populations"]):
+        arrays: dict[str, Any] = {k: frozen(v, np.int64) for k, v in tree["populations"][str(i)].items()}
+        populations.append(QuantisedPopulation(**arrays, **scalars))
     projections = []
     for i, scalars in enumerate(description["projections"]):
-        geometry = {k: tuple(v) if isinstance(v, list) else v for k, v in scalars.pop("connection").items()}
+        stated: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in scalars["connection"].items()}
         arrays = {k: frozen(v, np.int64) for k, v in tree["projections"][str(i)].items()}
-        connection = _CONNECTIONS[geometry.pop("kind")](**arrays, **geometry)
-        projections.append(QuantisedProjection(connection=connection, **scalars))
+        connection = _CONNECTIONS[stated.pop("kind")](**arrays, **stated)
+        projections.append(QuantisedProjection(**{**scalars, "connection": connection}))
     return QuantisedNetwork(
         contract=Contract.resolve(description["contract"]),
         profile=description["profile"],
         inputs=tuple(Input(**{**node, "shape": tuple(node["shape"])}) for node in description["inputs"]),
-        populations=populations,
+        populations=tuple(populations),
         projections=tuple(projections),
         outputs=tuple(Output(**node) for node in description["outputs"]),
         nodes=MappingProxyType({name: tuple(shape) for name, shape in description["nodes"].items()}),

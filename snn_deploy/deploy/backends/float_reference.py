@@ -1,0 +1,90 @@
+"""Backend ``float``: the exact map in float64, the reference that quantisation is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_deploy.convert.artifact import Artifact
+from snn_deploy.convert.connections import Dense, synapses
+from snn_deploy.convert.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
+from snn_deploy.deploy.backends import chunked
+from snn_deploy.deploy.backends.base import Availability, InputSpikes, Progress
+from snn_deploy.deploy.backends.stepping import Spikes, State, simulate
+from snn_deploy.deploy.result import RunResult
+
+
+class FloatNeurons:
+    """One population; the equations are those of :class:`DiscretePopulation`, in the same order."""
+
+    def __init__(self, population: DiscretePopulation) -> None:
+        self.size = int(population.v0.size)
+        self._population = population
+
+    def start(self, samples: int) -> State:
+        return [np.tile(self._population.u0, (samples, 1)), np.tile(self._population.v0, (samples, 1))]
+
+    def step(self, state: State, drive: NDArray[np.float64]) -> NDArray[np.bool_]:
+        u, v = state
+        u *= 1 - self._population.du
+        u += drive
+        v *= 1 - self._population.dv
+        v += u
+        v += self._population.bias
+        fired = v > 1.0
+        v[fired] = 0.0
+        return fired
+
+
+class FloatSynapses:
+    """One projection: a = W s."""
+
+    def __init__(self, projection: DiscreteProjection) -> None:
+        self.source, self.target, self.delay = projection.source, projection.target, projection.delay
+        connection = projection.connection
+        self._matrix = connection.weight if isinstance(connection, Dense) else synapses(connection)
+
+    def apply(self, spikes: Spikes) -> NDArray[np.float64]:
+        return np.ascontiguousarray(np.asarray(self._matrix @ spikes.T.astype(np.float64)).T)
+
+
+def run(network: DiscreteNetwork, inputs: Mapping[str, Spikes]) -> dict[str, Spikes]:
+    """Run one chunk: rasters uint8 (samples, steps, neurons) of all inputs and populations, by name."""
+    return simulate(
+        network,
+        {population.name: FloatNeurons(population) for population in network.populations},
+        [FloatSynapses(projection) for projection in network.projections],
+        inputs,
+    )
+
+
+class FloatBackend:
+    """Runs the float network that the artifact's integers were rounded from."""
+
+    name = "float"
+
+    def availability(self) -> Availability:
+        return Availability(True, "NumPy, float64")
+
+    def run(
+        self,
+        artifact: Artifact,
+        inputs: InputSpikes,
+        *,
+        record: Collection[str] = (),
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        network = artifact.discrete()
+        return chunked.run(
+            self.name,
+            network,
+            inputs,
+            lambda chunk: run(network, chunk),
+            record=record,
+            batch=batch,
+            progress=progress,
+            notes={"dtype": "float64"},
+        )

@@ -7,12 +7,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snn_deploy.convert.frontends import Source
 from snn_deploy.convert.hdf5 import open_checked, read_tree
 from snn_deploy.errors import ModelNotSupported, UnsafeFile, Violation
 from snn_deploy.files import atomic_write
 
 if TYPE_CHECKING:
     import nir
+
+
+def read_source(path: Path) -> Source:
+    """Front end of ``.nir`` files."""
+    return Source(read_graph(path), {"front_end": "nir"})
 
 
 def read_graph(path: Path | str) -> nir.NIRGraph:

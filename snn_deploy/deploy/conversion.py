@@ -1,0 +1,104 @@
+"""Conversion from a model file to an artifact: front end, lowering, discretisation, quantisation."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from snn_deploy import __version__
+from snn_deploy.convert.artifact import Artifact
+from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.discretise import discretise
+from snn_deploy.convert.frontends import read_model
+from snn_deploy.convert.lowering import lower
+from snn_deploy.convert.quantise import quantise
+from snn_deploy.deploy.backends.stepping import Spikes
+from snn_deploy.deploy.calibration import generated_spikes, observe
+from snn_deploy.hw_profiles import load as load_profile
+
+if TYPE_CHECKING:
+    import nir
+
+_RECORDED_VERSIONS = ("numpy", "nir", "h5py", "torch", "norse")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``convert`` can be told.
+
+    profile: hardware profile, a name or a path. dt: seconds, where the graph does not state it.
+    reset: "zero", likewise. bits: weight width. seed: of generated calibration spikes.
+    """
+
+    profile: str = "loihi2"
+    dt: float | None = None
+    reset: str | None = None
+    bits: int = 8
+    seed: int = 0
+
+
+def convert_file(path: Path, options: Options, calibration: Path | None = None) -> Artifact:
+    """Convert model.pt, model.safetensors or graph.nir.
+
+    calibration: a spike file as ``run`` takes it; without one, spikes are generated.
+    Raises the errors of front end, lowering, discretisation and quantisation.
+    """
+    from snn_deploy.deploy.spikes import read_inputs
+
+    source = read_model(path)
+    provenance = {**source.provenance, "source": path.name, "sha256": _sha256(path)}
+    if calibration is None:
+        return convert_graph(source.graph, options, provenance)
+    contract = Contract.resolve(source.graph.metadata, options.dt, options.reset)
+    network = discretise(lower(source.graph, contract))
+    return convert_graph(
+        source.graph,
+        options,
+        {**provenance, "calibration": calibration.name},
+        read_inputs(calibration, network),
+    )
+
+
+def convert_graph(
+    graph: nir.NIRGraph,
+    options: Options,
+    provenance: Mapping[str, Any] | None = None,
+    calibration: Mapping[str, Spikes] | None = None,
+) -> Artifact:
+    """Convert a NIR graph; calibration: input name -> uint8 (samples, steps, neurons)."""
+    contract = Contract.resolve(graph.metadata, options.dt, options.reset)
+    network = discretise(lower(graph, contract))
+    spikes = generated_spikes(network, options.seed) if calibration is None else calibration
+    integers = quantise(network, load_profile(options.profile), observe(network, spikes), options.bits)
+    return Artifact(
+        integers,
+        graph,
+        MappingProxyType(
+            {
+                "calibration": "generated Bernoulli spikes" if calibration is None else "given",
+                **(provenance or {}),
+                "seed": options.seed,
+                "versions": _versions(),
+            }
+        ),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "snn-deploy": __version__}
+    for name in _RECORDED_VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

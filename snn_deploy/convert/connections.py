@@ -10,15 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from snn_deploy.convert.arrays import AnyArray, IntArray
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
 
 @dataclass(frozen=True, eq=False)
 class Dense:
@@ -96,7 +92,7 @@ def _(connection: Conv2d) -> tuple[int, int]:
 
 
 @singledispatch
-def synapses(connection: Connection) -> csr_matrix:
+def synapses(connection: Connection) -> Any:
     """Return W as a scipy csr_matrix, shape (neurons out, neurons in), one stored entry a synapse.
 
     Explicit zeros stay stored, so ``nnz`` counts what the chip would store: all of a Dense, the
@@ -106,7 +102,7 @@ def synapses(connection: Connection) -> csr_matrix:
 
 
 @synapses.register
-def _(connection: Dense) -> csr_matrix:
+def _(connection: Dense) -> Any:
     from scipy.sparse import csr_matrix
 
     rows, columns = size(connection)
@@ -115,14 +111,14 @@ def _(connection: Dense) -> csr_matrix:
 
 
 @synapses.register
-def _(connection: Sparse) -> csr_matrix:
+def _(connection: Sparse) -> Any:
     from scipy.sparse import csr_matrix
 
     return csr_matrix((connection.data, connection.indices, connection.indptr), shape=connection.shape)
 
 
 @synapses.register
-def _(connection: Conv2d) -> csr_matrix:
+def _(connection: Conv2d) -> Any:
     from scipy.sparse import csr_matrix
 
     rows, columns, values = _conv_synapses(connection)

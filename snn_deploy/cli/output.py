@@ -33,7 +33,10 @@ def emit(
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    Console(width=width, markup=False, highlight=False).print(render(result), soft_wrap=True)
+    console = Console(width=width, markup=False, highlight=False)
+    with console.capture() as text:  # rich would end the process itself, with 1, on a closed pipe
+        console.print(render(result), soft_wrap=True)
+    sys.stdout.write(text.get())
 
 
 def _plain(value: Any) -> Any:

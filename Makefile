@@ -11,7 +11,7 @@ SHELL := bash
 BIN := .venv/bin
 JOBS ?= 2
 # Every test worker and every Lava process is a process of its own: one thread each, or they fight for cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 .PHONY: help demo test test-all test-3.11 lint format clean
 

@@ -52,8 +52,9 @@ clean:
 .venv/installed .venv-3.11/installed: pyproject.toml constraints.txt
 	@if $(@D)/bin/python -m pip --version >/dev/null 2>&1; then :; \
 	elif python$(VERSION) -c 'import ensurepip, venv' 2>/dev/null; then python$(VERSION) -m venv --clear $(@D); \
-	elif command -v uv >/dev/null; then uv venv --clear --seed --python $(VERSION) $(@D); \
+	elif command -v uv >/dev/null; then rm -rf $(@D); uv venv --seed --python $(VERSION) $(@D); \
 	else echo "Python $(VERSION) is needed: install python$(VERSION) with its venv module, or uv, which brings" \
 	  "it, and run make again. (Lava 0.10.0 accepts no Python but 3.10.)" >&2; exit 1; fi
-	$(@D)/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@echo "Installing into $(@D): this takes some minutes the first time"
+	$(@D)/bin/python -m pip install --disable-pip-version-check -qq -c constraints.txt -e '.[dev]'
 	@touch $@

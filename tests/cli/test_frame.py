@@ -10,13 +10,11 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import snn_deploy
 from snn_deploy import cli, errors
 from snn_deploy.cli._verbs import find_verbs
-from snn_deploy.cli.output import emit
 
 # A verb for the tests: it is found, listed, imported and called as the real ones are.
 TRIAL = '''
@@ -235,21 +233,6 @@ def test_a_reader_that_goes_away_is_met_quietly(command: list[str], as_json: lis
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 141
-
-
-def test_emit_makes_plain_json_of_numpy_and_paths(capsys: pytest.CaptureFixture[str]) -> None:
-    result = {"n": np.int32(3), "x": np.float64(0.5), "row": np.arange(3, dtype=np.int8), "path": Path("a/b")}
-    emit(result, True, str)
-    assert json.loads(capsys.readouterr().out) == {"n": 3, "x": 0.5, "row": [0, 1, 2], "path": "a/b"}
-
-
-@pytest.mark.parametrize(("value", "error"), [(float("nan"), ValueError), (object(), TypeError)])
-def test_emit_refuses_what_json_cannot_hold(
-    capsys: pytest.CaptureFixture[str], value: object, error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        emit({"good": 1, "bad": value}, True, str)
-    assert capsys.readouterr().out == ""
 
 
 def test_main_takes_arguments(capsys: pytest.CaptureFixture[str]) -> None:

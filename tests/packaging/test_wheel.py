@@ -122,8 +122,6 @@ def test_the_environment_lends_nothing_but_the_base(environment: Path) -> None:
 
 
 def test_each_profile_loads_in_an_empty_environment(environment: Path) -> None:
-    if not hasattr(hw_profiles, "names"):
-        pytest.skip("hw_profiles has no names() yet")
     code = (
         "import json, snn_deploy; from snn_deploy.hw_profiles import load, names; "
         "print(json.dumps([snn_deploy.__file__, [[name, load(name) is not None] for name in names()]]))"

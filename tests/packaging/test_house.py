@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,11 @@ def test_no_function_is_too_long(root: Path) -> None:
                 if lines > MAX_FUNCTION_LINES:
                     too_long[f"{path}:{node.lineno} {node.name}"] = lines
     assert too_long == {}
+
+
+def test_ruff_reads_every_module_once(root: Path) -> None:
+    """A pattern that excludes a root link by its name would exclude the room of that name too."""
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", str(root)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, timeout=60).stdout
+    read = sorted(Path(line) for line in shown.splitlines() if line.endswith(".py"))
+    assert read == _sources(root)

@@ -1,0 +1,60 @@
+# make demo      train, convert, run on Lava, recall and report, in minutes
+# make test      ruff, mypy and the tests that end within minutes
+# make test-all  the same with the slow tests
+#
+# Each makes .venv on first use and installs again only when pyproject.toml or constraints.txt change.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+JOBS ?= 2
+# Every test worker and every Lava process is a process of its own: one thread each, or they fight for cores.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+.PHONY: help demo test test-all test-3.11 lint format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+demo: .venv/installed
+	$(BIN)/snn-deploy demo
+
+test: lint
+	$(PYTEST) -m "not slow"
+
+test-all: lint
+	$(PYTEST)
+
+# The second lane: Lava cannot be imported here, so its backend uses the interpreter of .venv.
+test-3.11: BIN := .venv-3.11/bin
+test-3.11: .venv-3.11/installed .venv/installed
+	SNN_DEPLOY_LAVA_PYTHON=$(CURDIR)/.venv/bin/python $(PYTEST) -m "not slow"
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv-3.11 build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find snn_deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: VERSION := 3.10
+.venv-3.11/installed: VERSION := 3.11
+
+# A pyenv shim may be there without its interpreter, and a system Python without ensurepip: so they are tried.
+.venv/installed .venv-3.11/installed: pyproject.toml constraints.txt
+	@if $(@D)/bin/python -m pip --version >/dev/null 2>&1; then :; \
+	elif python$(VERSION) -c 'import ensurepip, venv' 2>/dev/null; then python$(VERSION) -m venv --clear $(@D); \
+	elif command -v uv >/dev/null; then rm -rf $(@D); uv venv --seed --python $(VERSION) $(@D); \
+	else echo "Python $(VERSION) is needed: install python$(VERSION) with its venv module, or uv, which brings" \
+	  "it, and run make again. (Lava 0.10.0 accepts no Python but 3.10.)" >&2; exit 1; fi
+	@echo "Installing into $(@D): this takes some minutes the first time"
+	$(@D)/bin/python -m pip install --disable-pip-version-check -qq -c constraints.txt -e '.[dev]'
+	@touch $@

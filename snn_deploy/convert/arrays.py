@@ -14,7 +14,7 @@ AnyArray = NDArray[Any]
 
 
 def frozen(values: Any, dtype: type[np.generic]) -> NDArray[Any]:
-    """Return a read-only C-contiguous copy of ``values`` as ``dtype``: a pass cannot change its input by accident."""
+    """Return a read-only, C-contiguous copy of ``values``: no pass can change its input by accident."""
     array = np.array(values, dtype=dtype, order="C", copy=True)
     array.setflags(write=False)
     return array

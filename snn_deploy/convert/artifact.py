@@ -93,7 +93,10 @@ class Artifact:
             version = int(handle.attrs.get("format_version", 0))
             if version != FORMAT_VERSION:
                 raise UnsafeFile(
-                    "this artifact has another format version", where=path, found=version, allowed=FORMAT_VERSION
+                    "this artifact has another format version",
+                    where=path,
+                    found=version,
+                    allowed=FORMAT_VERSION,
                 )
             tree = read_tree(handle)
         try:
@@ -161,7 +164,9 @@ def _projection_scalars(projection: QuantisedProjection) -> dict[str, Any]:
     connection = projection.connection
     kind = type(connection).__name__.lower()
     scalars = {f.name: getattr(projection, f.name) for f in fields(projection) if f.name != "connection"}
-    geometry = {f.name: v for f in fields(connection) if not isinstance(v := getattr(connection, f.name), np.ndarray)}
+    geometry = {
+        f.name: v for f in fields(connection) if not isinstance(v := getattr(connection, f.name), np.ndarray)
+    }
     return {**scalars, "connection": {"kind": kind, **geometry}}
 
 
@@ -176,7 +181,9 @@ def _network(description: dict[str, Any], tree: dict[str, Any]) -> QuantisedNetw
         populations.append(QuantisedPopulation(**arrays, **scalars))
     projections = []
     for i, scalars in enumerate(description["projections"]):
-        stated: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in scalars["connection"].items()}
+        stated: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in scalars["connection"].items()
+        }
         arrays = {k: frozen(v, np.int64) for k, v in tree["projections"][str(i)].items()}
         connection = _CONNECTIONS[stated.pop("kind")](**arrays, **stated)
         projections.append(QuantisedProjection(**{**scalars, "connection": connection}))

@@ -16,6 +16,7 @@ import numpy as np
 
 from snn_deploy.convert.arrays import AnyArray, IntArray
 
+
 @dataclass(frozen=True, eq=False)
 class Dense:
     """y = W x.
@@ -60,7 +61,12 @@ class Conv2d:
         spatial = [
             (size + 2 * pad - dil * (kernel - 1) - 1) // step + 1
             for size, pad, dil, kernel, step in zip(
-                self.input_shape[1:], self.padding, self.dilation, self.weight.shape[2:], self.stride, strict=True
+                self.input_shape[1:],
+                self.padding,
+                self.dilation,
+                self.weight.shape[2:],
+                self.stride,
+                strict=True,
             )
         ]
         return (int(self.weight.shape[0]), spatial[0], spatial[1])
@@ -107,7 +113,9 @@ def _(connection: Dense) -> Any:
 
     rows, columns = size(connection)
     indices = np.tile(np.arange(columns), rows)
-    return csr_matrix((connection.weight.reshape(-1), indices, np.arange(rows + 1) * columns), shape=(rows, columns))
+    return csr_matrix(
+        (connection.weight.reshape(-1), indices, np.arange(rows + 1) * columns), shape=(rows, columns)
+    )
 
 
 @synapses.register

@@ -56,7 +56,7 @@ class Contract:
                 "the time step is not stated",
                 where="graph metadata 'dt'",
                 allowed="seconds > 0",
-                remedy="NIR carries no time step: pass --dt (the dt the network was trained with, often 1e-3).",
+                remedy="NIR carries no time step: pass --dt, the step it was trained with (often 1e-3).",
             )
         if not (math.isfinite(float(stated_dt)) and float(stated_dt) > 0):
             raise ModelNotSupported("bad time step", where="dt", found=stated_dt, allowed="seconds > 0")

@@ -61,11 +61,15 @@ def dynamics(
 
     drive: sum of all incoming biases, shape (neurons,). To add a neuron model, register it here.
     """
-    raise ModelNotSupported("no discretisation for this neuron", where=population.name, found=type(neuron).__name__)
+    raise ModelNotSupported(
+        "no discretisation for this neuron", where=population.name, found=type(neuron).__name__
+    )
 
 
 @dynamics.register
-def _(neuron: LIF, population: Population, dt: float, drive: FloatArray) -> tuple[DiscretePopulation, FloatArray]:
+def _(
+    neuron: LIF, population: Population, dt: float, drive: FloatArray
+) -> tuple[DiscretePopulation, FloatArray]:
     decay = dt / neuron.tau
     gap = neuron.v_threshold - neuron.v_reset
     gain = decay * neuron.r / gap
@@ -136,7 +140,9 @@ def _(connection: Conv2d, gain: FloatArray) -> Connection:
 
 
 def _projection(edge: Projection, gain: FloatArray) -> DiscreteProjection:
-    return DiscreteProjection(edge.name, edge.source, edge.target, _scale_rows(edge.connection, gain), edge.delay)
+    return DiscreteProjection(
+        edge.name, edge.source, edge.target, _scale_rows(edge.connection, gain), edge.delay
+    )
 
 
 def _violations(population: Population, dt: float) -> list[Violation]:

@@ -57,7 +57,9 @@ def read_tree(group: h5py.Group, budget: int = MAX_FILE_BYTES) -> dict[str, Any]
         for key in node:
             where = f"{node.name}/{key}"
             if not isinstance(node.get(key, getlink=True), h5py.HardLink):
-                raise UnsafeFile("a link that is not to this file's own data", where=where, allowed="hard links")
+                raise UnsafeFile(
+                    "a link that is not to this file's own data", where=where, allowed="hard links"
+                )
             item = node[key]
             if isinstance(item, h5py.Group):
                 check(item, depth + 1)

@@ -75,7 +75,10 @@ def _(node: nir.Affine, name: str, signal: Signal, contract: Contract) -> Signal
     weight = _matrix(node, name)
     if node.bias.shape != weight.shape[:1]:
         raise ModelNotSupported(
-            "the bias does not match the weight rows", where=name, found=node.bias.shape, allowed=weight.shape[:1]
+            "the bias does not match the weight rows",
+            where=name,
+            found=node.bias.shape,
+            allowed=weight.shape[:1],
         )
     passed = _apply_matrix(weight, name, signal)
     own = np.asarray(node.bias, dtype=np.float64)
@@ -107,7 +110,9 @@ class _Lowering:
 
     def network(self, provenance: dict[str, Any]) -> Network:
         nodes = self.graph.nodes
-        inputs = tuple(Input(k, _shape(n.output_type["output"])) for k, n in nodes.items() if isinstance(n, nir.Input))
+        inputs = tuple(
+            Input(k, _shape(n.output_type["output"])) for k, n in nodes.items() if isinstance(n, nir.Input)
+        )
         populations = tuple(
             Population(name, _shape(nodes[name].output_type["output"]), model)
             for name, model in self.models.items()
@@ -141,7 +146,9 @@ class _Lowering:
                 )
             name = "/".join(path.nodes) if path.nodes else f"{path.source}->{population.name}"
             bias = signal.bias if i == 0 else None  # the summed bias is one drive: it is carried once
-            edges.append(Projection(name, path.source, population.name, connection, bias, path.delay, path.nodes))
+            edges.append(
+                Projection(name, path.source, population.name, connection, bias, path.delay, path.nodes)
+            )
         return _unique_names(edges)
 
     def output(self, name: str) -> Output:
@@ -258,7 +265,9 @@ def _unique_names(edges: list[Projection]) -> list[Projection]:
 def _refuse_unsupported(graph: nir.NIRGraph) -> None:
     violations = []
     for name, node in graph.nodes.items():
-        known = isinstance(node, nir.Input | nir.Output) or neuron.dispatch(type(node)) is not neuron.dispatch(object)
+        known = isinstance(node, nir.Input | nir.Output) or neuron.dispatch(
+            type(node)
+        ) is not neuron.dispatch(object)
         if not known and transform.dispatch(type(node)) is transform.dispatch(object):
             violations.append(_unsupported(name, node)[0])
         for key in ("weight", "bias"):

@@ -71,7 +71,7 @@ def quantise(
         incoming = [e for e in network.projections if e.target == population.name]
         for group in groups[population.name]:
             pieces = _pieces(incoming, group, sources)
-            scale = _scale(population, group, pieces, extremes[population.name], profile, bits)
+            scale = _scale(population, group, pieces, extremes[population.name], profile=profile, bits=bits)
             quantised, problems = _population(population, group, scale, profile)
             populations.append(quantised)
             violations += problems
@@ -146,10 +146,18 @@ def _pieces(
             rows, columns = np.shape(weights(connection))[0], np.shape(weights(connection))[-1]
             if len(parts) > 1 or group.index.size < rows:
                 if not isinstance(connection, Dense):
-                    raise ModelNotSupported("only dense projections can be split by time constant", where=edge.name)
-                picked = connection.weight[group.index][:, part.index if len(parts) > 1 else np.arange(columns)]
+                    raise ModelNotSupported(
+                        "only dense projections can be split by time constant", where=edge.name
+                    )
+                picked = connection.weight[group.index][
+                    :, part.index if len(parts) > 1 else np.arange(columns)
+                ]
                 connection = Dense(frozen(picked, np.float64))
-            name = edge.name if len(parts) == 1 and "#" not in group.name else f"{edge.name}:{part.name}->{group.name}"
+            name = (
+                edge.name
+                if len(parts) == 1 and "#" not in group.name
+                else f"{edge.name}:{part.name}->{group.name}"
+            )
             pieces.append(_Piece(edge, name, part.name, connection))
     return pieces
 
@@ -159,6 +167,7 @@ def _scale(
     group: _Group,
     pieces: list[_Piece],
     seen: Extremes,
+    *,
     profile: Profile,
     bits: int,
 ) -> float:

@@ -102,7 +102,7 @@ def _short_cycles(network: Topology) -> list[Violation]:
                     where=" -> ".join([*cycle, cycle[0]]),
                     found=f"{delay} step(s) of delay around {len(hops)} connections",
                     allowed=f"at least {len(hops)} steps",
-                    remedy="Declare the missing steps as a NIR Delay on the feedback edge and retrain with it.",
+                    remedy="Declare the missing steps as a NIR Delay on the feedback edge, and retrain.",
                 )
             )
     return found

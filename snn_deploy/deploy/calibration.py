@@ -37,7 +37,7 @@ class _Observed(FloatNeurons):
 
 
 def observe(network: DiscreteNetwork, inputs: Mapping[str, Spikes]) -> dict[str, Extremes]:
-    """Return the extremes of every population on ``inputs``: uint8 (samples, steps, neurons) by input name."""
+    """Return the extremes of every population; inputs: name -> uint8 (samples, steps, neurons)."""
     neurons = {population.name: _Observed(population) for population in network.populations}
     simulate(network, neurons, [FloatSynapses(projection) for projection in network.projections], inputs)
     return {name: Extremes(n.u, n.drive, n.v) for name, n in neurons.items()}

@@ -58,7 +58,9 @@ def checked_inputs(
     """Return (uint8 rasters of all inputs, flattened to (samples, steps, neurons); samples; steps)."""
     shapes = {node.name: node.shape for node in network.inputs}
     violations = [
-        Violation("unknown input", where=name, allowed=", ".join(shapes)) for name in inputs if name not in shapes
+        Violation("unknown input", where=name, allowed=", ".join(shapes))
+        for name in inputs
+        if name not in shapes
     ]
     for name, values in inputs.items():
         if name in shapes:
@@ -126,7 +128,9 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             total = sum(member.file_size for member in archive.infolist())
         if total > MAX_FILE_BYTES:
-            raise UnsafeFile("the arrays are larger than is allowed", where=path, found=total, allowed=MAX_FILE_BYTES)
+            raise UnsafeFile(
+                "the arrays are larger than is allowed", where=path, found=total, allowed=MAX_FILE_BYTES
+            )
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:

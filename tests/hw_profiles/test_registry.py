@@ -91,7 +91,11 @@ def test_no_number_stands_bare(name: str) -> None:
 def test_integer_formats_of_the_targets() -> None:
     for name in ("loihi1", "loihi2", "ideal"):
         integers = load(name).integers
-        assert (integers.weight_mixed.low, integers.weight_mixed.high, integers.weight_mixed.step) == (-256, 254, 2)
+        assert (integers.weight_mixed.low, integers.weight_mixed.high, integers.weight_mixed.step) == (
+            -256,
+            254,
+            2,
+        )
         assert (integers.weight_excitatory.low, integers.weight_excitatory.high) == (0, 255)
         assert (integers.weight_inhibitory.low, integers.weight_inhibitory.high) == (-255, 0)
         assert integers.threshold_mantissa.high == 2**17 - 1
@@ -161,7 +165,11 @@ def test_all_violations_are_reported_at_once(tmp_path: Path) -> None:
         ("value = 35.5,", "value = 35.5, low = 40.0,", "low <= value <= high"),
         ("value = 35.5,", "", "every other status needs one"),
         ("value = 35.5,", "value = nan,", "finite"),
-        ('value = 35.5, unit = "pJ", status = "fitted"', 'value = 35.5, unit = "pJ", status = "unavailable"', "means no"),
+        (
+            'value = 35.5, unit = "pJ", status = "fitted"',
+            'value = 35.5, unit = "pJ", status = "unavailable"',
+            "means no",
+        ),
         ('nominal = "fitted"', 'nominal = "best"', "not one of the tables"),
         ("value = 1024,", "value = true,", "valid integer"),
         ("value = 1024,", "value = 1024.5,", "valid integer"),
@@ -215,7 +223,9 @@ def test_loihi2_has_no_energy_of_its_own_and_labels_what_it_inherits() -> None:
             assert set(entry.source) <= set(heir.sources)
 
 
-@pytest.mark.parametrize(("name", "donor"), [("loihi1", "loihi1"), ("loihi2", "truenorth"), ("speck", "loihi1")])
+@pytest.mark.parametrize(
+    ("name", "donor"), [("loihi1", "loihi1"), ("loihi2", "truenorth"), ("speck", "loihi1")]
+)
 def test_nothing_else_is_inherited(name: str, donor: str) -> None:
     with pytest.raises(UsageError, match="cannot inherit"):
         inherit_energy(load(name), load(donor))

@@ -34,7 +34,9 @@ def read_model(path: Path) -> Source:
     """Read a model file by its suffix; raises UsageError for a suffix that no front end knows."""
     path = existing_file(path, "model file")
     if path.suffix not in _READERS:
-        raise UsageError("no front end reads this file", where=path, found=path.suffix, allowed=", ".join(_READERS))
+        raise UsageError(
+            "no front end reads this file", where=path, found=path.suffix, allowed=", ".join(_READERS)
+        )
     module, _, function = _READERS[path.suffix].partition(":")
     read: Callable[[Path], Source] = getattr(import_module(module), function)
     return read(path)

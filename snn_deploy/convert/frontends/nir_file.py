@@ -44,7 +44,15 @@ def graph_from_tree(tree: dict[str, Any], where: str) -> nir.NIRGraph:
     tree = {**tree, "type_check": True}
     try:
         graph = nir.dict2NIRNode(tree)
-    except (AssertionError, AttributeError, IndexError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+    except (
+        AssertionError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ModelNotSupported(
             "nir's own check refuses this graph", where=where, found=str(error) or type(error).__name__
         ) from error
@@ -68,7 +76,12 @@ def _unknown_types(node: Mapping[str, Any], path: str) -> list[Violation]:
     known = getattr(nir, kind, None) if isinstance(kind, str) else None
     if not (isinstance(known, type) and issubclass(known, nir.NIRNode)):
         return [
-            Violation("unknown NIR node type", where=path, found=repr(kind), allowed=f"the types of nir {nir.version}")
+            Violation(
+                "unknown NIR node type",
+                where=path,
+                found=repr(kind),
+                allowed=f"the types of nir {nir.version}",
+            )
         ]
     if known is nir.NIRGraph:
         nodes = node.get("nodes")

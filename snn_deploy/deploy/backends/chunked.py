@@ -64,7 +64,9 @@ def run(
 
 def chunk_size(network: QuantisedNetwork | DiscreteNetwork, steps: int) -> int:
     """Samples a chunk, so that float64 drives and rasters of all layers stay near 256 MiB."""
-    widths = sum(int(p.v0.size) for p in network.populations) + sum(int(np.prod(i.shape)) for i in network.inputs)
+    widths = sum(int(p.v0.size) for p in network.populations) + sum(
+        int(np.prod(i.shape)) for i in network.inputs
+    )
     return int(np.clip(_CHUNK_BYTES // max(1, steps * widths * 12), 1, 1024))
 
 

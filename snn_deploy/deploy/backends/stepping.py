@@ -82,7 +82,9 @@ def _run_cycle(
 ) -> dict[str, Spikes]:
     samples, steps = next(iter(rasters.values())).shape[:2]
     outside = {
-        name: sum((_drive(s, rasters[s.source]) for s in arriving if s.target == name and s.source not in populations))
+        name: sum(
+            _drive(s, rasters[s.source]) for s in arriving if s.target == name and s.source not in populations
+        )
         for name in populations
     }
     inside = [s for s in arriving if s.source in populations]
@@ -92,7 +94,11 @@ def _run_cycle(
     for t in range(steps):
         for name in order:
             external = outside[name]
-            drive = external[:, t] if isinstance(external, np.ndarray) else np.zeros((samples, populations[name].size))
+            drive = (
+                external[:, t]
+                if isinstance(external, np.ndarray)
+                else np.zeros((samples, populations[name].size))
+            )
             for s in inside:
                 if s.target == name and t >= s.delay:
                     drive = drive + s.apply(own[s.source][:, t - s.delay])
@@ -116,5 +122,7 @@ def _drive(synapse: Synapses, raster: Spikes) -> NDArray[Any]:
     weighted = synapse.apply(np.ascontiguousarray(raster[:, : steps - delay]).reshape(-1, width))
     weighted = weighted.reshape(samples, steps - delay, weighted.shape[-1])
     if delay:
-        weighted = np.concatenate([np.zeros_like(weighted, shape=(samples, delay, weighted.shape[-1])), weighted], axis=1)
+        weighted = np.concatenate(
+            [np.zeros_like(weighted, shape=(samples, delay, weighted.shape[-1])), weighted], axis=1
+        )
     return weighted

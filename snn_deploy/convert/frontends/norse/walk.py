@@ -17,12 +17,12 @@ import nir
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from snn_deploy.convert.frontends.norse.checkpoint import load_checkpoint
+from snn_deploy.convert.frontends.norse.modules import Towers
 
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends import Source
 from snn_deploy.convert.frontends.norse import import_norse
-from snn_deploy.convert.frontends.norse.checkpoint import load_checkpoint
-from snn_deploy.convert.frontends.norse.modules import Towers
 from snn_deploy.errors import ModelNotSupported
 
 norse = import_norse()
@@ -49,7 +49,7 @@ def to_nir(module: torch.nn.Module, inputs: Mapping[str, int]) -> nir.NIRGraph:
     a SequentialState takes the one entry.
     Raises ModelNotSupported for a module without a writer, differing dt, or parameters of a wrong size.
     """
-    chains = module.towers if isinstance(module, Towers) else {name: module for name in inputs}
+    chains = module.towers if isinstance(module, Towers) else dict.fromkeys(inputs, module)
     writer = _Writer()
     for name, chain in chains.items():
         writer.begin(name, inputs[name])
@@ -87,7 +87,9 @@ class _Writer:
     def step(self, name: str, dt: float) -> float:
         """Note a cell's dt, which all cells must share."""
         if self.dt is not None and dt != self.dt:
-            raise ModelNotSupported("cells differ in their time step", where=name, found=f"{dt} s", allowed=self.dt)
+            raise ModelNotSupported(
+                "cells differ in their time step", where=name, found=f"{dt} s", allowed=self.dt
+            )
         self.dt = dt
         return dt
 
@@ -95,7 +97,9 @@ class _Writer:
 @singledispatch
 def write(module: torch.nn.Module, writer: _Writer, name: str) -> None:
     """Append a module's nodes. To add a module, register it here."""
-    allowed = sorted(cls.__name__ for cls in write.registry if cls is not torch.nn.Module and cls is not object)
+    allowed = sorted(
+        cls.__name__ for cls in write.registry if cls is not torch.nn.Module and cls is not object
+    )
     raise ModelNotSupported(
         "this module has no counterpart on Loihi",
         where=name,
@@ -191,5 +195,8 @@ def _each(value: Any, width: int, name: str, parameter: str) -> NDArray[np.float
 def _check_width(name: str, columns: int, writer: _Writer) -> None:
     if columns != writer.width:
         raise ModelNotSupported(
-            "the module does not take what arrives", where=name, found=f"{columns} inputs", allowed=writer.width
+            "the module does not take what arrives",
+            where=name,
+            found=f"{columns} inputs",
+            allowed=writer.width,
         )

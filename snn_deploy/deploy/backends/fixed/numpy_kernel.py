@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.convert.connections import Connection, Dense, synapses
-from snn_deploy.convert.quantised import STATE_SHIFT, QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.convert.quantised import (
+    STATE_SHIFT,
+    QuantisedNetwork,
+    QuantisedPopulation,
+    QuantisedProjection,
+)
 from snn_deploy.deploy.backends.stepping import Spikes, State, simulate
 
 _DECAY_UNITY = 4096

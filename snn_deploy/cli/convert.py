@@ -1,0 +1,43 @@
+"""Convert a trained model or a NIR graph to Loihi integers (.snn)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from snn_deploy.cli.output import JsonOption, emit
+
+
+def convert(
+    model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors or graph.nir")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The artifact to write.")],
+    profile: Annotated[str, typer.Option(help="Hardware profile, a name or a TOML file.")] = "loihi2",
+    dt: Annotated[
+        float | None, typer.Option(help="Time step in seconds, where the model states none.")
+    ] = None,
+    reset: Annotated[str | None, typer.Option(help="Reset mode, where the model states none: zero.")] = None,
+    bits: Annotated[int, typer.Option(help="Bits a weight.")] = 8,
+    calibration: Annotated[Path | None, typer.Option(help="Spikes to calibrate on (.npz).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
+    export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Convert MODEL and write the artifact: integers, their NIR graph, and how they were made."""
+    from snn_deploy.convert.frontends.nir_file import write_graph
+    from snn_deploy.deploy.conversion import Options, convert_file
+    from snn_deploy.deploy.summary import describe
+
+    artifact = convert_file(model, Options(profile, dt, reset, bits, seed), calibration)
+    artifact.save(output)
+    if export_nir is not None:
+        write_graph(export_nir, artifact.graph)
+    emit({"artifact": output, **describe(artifact)}, as_json, _render)
+
+
+def _render(result: Mapping[str, Any]) -> str:
+    from snn_deploy.cli.inspect import layer_lines
+
+    return "\n".join([f"wrote {result['artifact']}", *layer_lines(result)])

@@ -1,0 +1,73 @@
+"""Compare our integer engine with Lava, spike by spike, and write a certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from snn_deploy.cli.output import JsonOption, emit, progress
+
+
+def parity(
+    artifact: Annotated[Path, typer.Argument(help="FILE.snn")],
+    spikes_in: Annotated[
+        Path | None, typer.Argument(metavar="[INPUT.npz]", help="Spikes; generated when left out.")
+    ] = None,
+    against: Annotated[str, typer.Option(help="lava, or float to see what rounding changed")] = "lava",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the certificate here.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of generated spikes.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare every layer's spikes; exit code 6 when our engine and Lava differ."""
+    import json
+
+    from snn_deploy.convert.artifact import Artifact
+    from snn_deploy.deploy.parity import compare
+    from snn_deploy.deploy.spikes import read_inputs
+    from snn_deploy.errors import VerificationMismatch
+    from snn_deploy.files import atomic_write
+
+    model = Artifact.load(artifact)
+    inputs = None if spikes_in is None else read_inputs(spikes_in, model.network)
+    with progress(f"fixed against {against}"):
+        certificate = compare(model, inputs, against=against, seed=seed)
+    result = certificate.to_json()
+    if output is not None:
+        with atomic_write(output) as temporary:
+            temporary.write_text(json.dumps(result, indent=2) + "\n")
+    emit(result, as_json, render)
+    if against == "lava" and not certificate.equal:
+        raise VerificationMismatch(
+            "our engine and Lava differ",
+            where=str(artifact),
+            found=f"{certificate.mismatches} of {certificate.neuron_steps} neuron-steps",
+            allowed="0",
+            remedy="This is a bug of snn-deploy: please report it with the certificate.",
+        )
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The certificate in a few lines."""
+    verdict = result["claim"] if result["equal"] else f"NOT {result['claim']}"
+    lines = [
+        f"parity: {result['mismatches']} mismatches in {result['neuron_steps']:,} neuron-steps: {verdict}"
+    ]
+    for layer in result["layers"]:
+        lines.append(
+            f"  {layer['layer']:<24} {layer['neurons']:>6} neurons  {layer['spikes']:>8} spikes  "
+            f"{layer['distinct_rasters']:>6} different spike trains  {layer['mismatches']} mismatches"
+        )
+    if result["silent_layers"]:
+        lines.append(
+            f"  no neuron fired in: {', '.join(result['silent_layers'])} (nothing was compared there)"
+        )
+    first = result["first_divergence"]
+    if first is not None:
+        lines.append(
+            f"  first divergence: {first['layer']} neuron {first['neuron']}, step {first['step']}, "
+            f"sample {first['sample']} ({first['cause']})"
+        )
+    return "\n".join(lines)

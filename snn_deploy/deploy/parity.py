@@ -1,0 +1,70 @@
+"""Parity: run an artifact on two engines and certify that they agree, spike by spike."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+
+from snn_deploy.convert.artifact import Artifact
+from snn_deploy.convert.certificate import Certificate, certify, hash_spikes
+from snn_deploy.convert.schedule import depths
+from snn_deploy.deploy import backends
+from snn_deploy.deploy.backends.base import InputSpikes, Progress
+from snn_deploy.deploy.calibration import generated_spikes
+from snn_deploy.deploy.spikes import checked_inputs
+from snn_deploy.errors import UsageError, VerificationMismatch
+
+#: Neuron-steps that generated input covers at least.
+TARGET_NEURON_STEPS = 100_000
+_GENERATED_STEPS = 60
+
+_CLAIMS = {
+    "lava": "equal to Lava 0.10.0's fixed-point CPU models",
+    "float": "equal to the float network that the integers were rounded from",
+}
+_CAUSES = {"lava": "engine", "float": "rounding"}
+
+
+def compare(
+    artifact: Artifact,
+    inputs: InputSpikes | None = None,
+    *,
+    against: str = "lava",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Certificate:
+    """Compare ``fixed`` with another backend on every layer.
+
+    inputs: spikes as for a run; None generates them, enough for TARGET_NEURON_STEPS.
+    Raises UsageError for an unknown reference, BackendUnavailable where it cannot run, and
+    VerificationMismatch when no neuron fired at all, since nothing would have been compared.
+    """
+    if against not in _CLAIMS:
+        raise UsageError("unknown reference", where="--against", found=against, allowed=", ".join(_CLAIMS))
+    network = artifact.network
+    if inputs is None:
+        neurons = sum(population.neurons for population in network.populations)
+        samples = max(2, -(-TARGET_NEURON_STEPS // (neurons * _GENERATED_STEPS)))
+        inputs = generated_spikes(artifact.discrete(), seed, samples, _GENERATED_STEPS)
+    spikes, _, _ = checked_inputs(network, inputs)
+    depth = depths(network)
+    nodes = sorted({p.node: depth[p.name] for p in network.populations}.items(), key=lambda item: item[1])
+    order = [node for node, _ in nodes]
+    ours = backends.get("fixed").run(artifact, spikes, record=order)
+    theirs = backends.get(against).run(artifact, spikes, record=order, progress=progress)
+    if not any(np.any(ours.spikes[node]) for node in order):
+        raise VerificationMismatch(
+            "no neuron fired, so nothing was compared",
+            where=", ".join(order),
+            remedy="Give input that drives the network.",
+        )
+    return certify(
+        ours.spikes,
+        theirs.spikes,
+        order,
+        claim=_CLAIMS[against],
+        cause=_CAUSES[against],
+        hashes=MappingProxyType({**artifact.hashes, "input": hash_spikes(spikes)}),
+        versions=MappingProxyType({**ours.versions, **theirs.versions}),
+    )

@@ -27,6 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 @app.command()
 def create(
     store: Store,
+    *,
     dim: Annotated[int, typer.Option(help="Width of a key.", show_default=False)],
     code_dim: Annotated[int, typer.Option(help="Units of a sparse code.")] = 16384,
     k: Annotated[int, typer.Option("-k", "--winners", help="Active units of a code.")] = 50,
@@ -45,6 +46,7 @@ def create(
 def store_keys(
     store: Store,
     keys: Keys,
+    *,
     array: Array = "counts",
     on_off: OnOff = False,
     metas: Annotated[Path | None, typer.Option(help="JSON lines, one object a sample.")] = None,
@@ -81,6 +83,7 @@ def link(
 def recall(
     store: Store,
     keys: Keys,
+    *,
     k: Annotated[int, typer.Option("-k", help="Number of items to recall.")] = 10,
     row: Row = 0,
     array: Array = "counts",
@@ -102,6 +105,7 @@ def recall(
 def chain(
     store: Store,
     keys: Annotated[Path | None, typer.Argument(help="Cue: an .npz file.", show_default=False)] = None,
+    *,
     start: Annotated[int | None, typer.Option("--from", help="Cue: the id of a stored item.")] = None,
     hops: Annotated[int, typer.Option(help="Number of associations to follow.")] = 6,
     policy: Annotated[str, typer.Option(help="threshold, hebbian or willshaw.")] = "threshold",

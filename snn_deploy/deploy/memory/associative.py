@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -17,14 +19,14 @@ from snn_deploy.deploy.memory.chain import Chain, Hop
 from snn_deploy.deploy.memory.checks import check_positive, checked_id
 from snn_deploy.deploy.memory.codes import SignedHadamard, SparseCoder, UnitStatistics
 from snn_deploy.deploy.memory.database import Contents, Database, Meta, damaged, joined
+from snn_deploy.deploy.memory.filters import Filter, matching_ids
+from snn_deploy.deploy.memory.fitting import fit, fit_if_due
 from snn_deploy.deploy.memory.hops import POLICIES, Cue
 from snn_deploy.deploy.memory.opening import DEFAULT_FIT_AT, open_database
 from snn_deploy.deploy.memory.results import Hit, Link, MemoryStats
 from snn_deploy.deploy.memory.snapshot import read_snapshot, snapshot_path, write_snapshot
 from snn_deploy.deploy.memory.vectors import Float32, checked_keys
-from snn_deploy.errors import UsageError, Violation
-
-Filter = Mapping[str, Any] | Callable[[dict[str, Any] | None], bool]
+from snn_deploy.errors import SnnDeployError, UsageError, Violation
 
 _BETA = 20.0  # inverse temperature of the confidence; 20 to 50 keep the order of the cosines in noise
 _CONFIDENCE_NEIGHBOURS = 32  # the confidence is taken over these, so that it does not depend on k
@@ -123,25 +125,25 @@ class AssociativeMemory:
         for name, given in (("metas", metas), ("ids", ids)):
             if given is not None and len(given) != count:
                 raise UsageError(f"not one of {name} for each key", where=name, found=len(given), allowed=count)
-        with self._mutex, self._database.transaction():
-            chosen = self._new_ids(count, ids)
-            refitted = self._fit_if_due(unit)
-            codes = self._coder.encode(unit) if refitted is None else refitted.encode(unit)
-            self._database.insert_items(chosen, unit, codes, metas if metas is not None else [None] * count)
-        if refitted is not None:
-            self._coder, self._caches = refitted, None
-        elif self._caches is not None:
-            self._caches.add(chosen, unit, codes)
+        with self._mutex:
+            with self._changing() as updates:
+                chosen = self._new_ids(count, ids)
+                fitted = fit_if_due(self._database, self.layout, self._coder, unit)
+                codes = (fitted or self._coder).encode(unit)
+                self._database.insert_items(chosen, unit, codes, metas if metas is not None else [None] * count)
+                updates.append(lambda caches: caches.add(chosen, unit, codes))
+            self._recode(fitted)
         return chosen
 
     def refit(self) -> int:
         """Fit the unit statistics on all stored keys, recode them in one transaction; returns their number."""
         self._check_writable()
+        none = np.empty((0, self.layout.dim), np.float32)
         with self._mutex:
-            with self._database.transaction():
-                coder = self._fitted(np.empty((0, self.layout.dim), np.float32))
-            self._coder, self._caches = coder, None
-            return coder.statistics.items
+            with self._changing():
+                fitted = fit(self._database, self.layout, self._coder, none)
+            self._recode(fitted)
+        return fitted.statistics.items
 
     def link(self, a: int, b: int, weight: float = 1.0) -> None:
         """Associate item ``a`` with item ``b``; linking again replaces the weight."""
@@ -153,15 +155,12 @@ class AssociativeMemory:
         if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight > 0):
             raise UsageError("weight out of range", where="weight", found=repr(weight), allowed="finite, > 0")
         links = [(checked_id(a, "source"), checked_id(b, "target")) for a, b in pairs]
-        with self._mutex:
-            with self._database.transaction():
-                self._check_known(item for pair in links for item in pair)
-                new = [self._database.write_edge(a, b, float(weight)) for a, b in links]
-                if not all(new):
-                    self._database.raise_epoch()
-            if self._caches is not None:
-                for a, b in links:
-                    self._caches.link(a, b, float(weight))
+        with self._changing() as updates:
+            self._check_known(item for pair in links for item in pair)
+            new = [self._database.write_edge(a, b, float(weight)) for a, b in links]
+            if not all(new):
+                self._database.raise_epoch()
+            updates.extend(partial(Caches.link, source=a, target=b, weight=float(weight)) for a, b in links)
 
     def forget(self, id: int) -> None:
         """Delete an item and its links; it is never returned again, nor its id given out anew."""
@@ -171,14 +170,11 @@ class AssociativeMemory:
         """Delete items and their links in one transaction: all of them or, if one is unknown, none."""
         self._check_writable()
         items = list(dict.fromkeys(checked_id(item, "id") for item in ids))
-        with self._mutex:
-            with self._database.transaction():
-                self._check_known(items)
-                self._database.delete_items(items)
-                self._database.raise_epoch()
-            if self._caches is not None:
-                for item in items:
-                    self._caches.forget(item)
+        with self._changing() as updates:
+            self._check_known(items)
+            self._database.delete_items(items)
+            self._database.raise_epoch()
+            updates.extend(partial(Caches.forget, item=item) for item in items)
 
     def links(self, id: int) -> list[Link]:
         """Links out of an item, from the database, heaviest first, then by id."""
@@ -202,7 +198,7 @@ class AssociativeMemory:
         unit = checked_keys(_single(key), self.layout.dim, "key")[0]
         with self._mutex:
             caches = self._loaded()
-            allowed = caches.allowed(None if filter is None else self._matching(filter))
+            allowed = caches.allowed(None if filter is None else matching_ids(self._database.metas(), filter))
             slots, cosines = caches.neighbours.search(unit, max(k, _CONFIDENCE_NEIGHBOURS), allowed)
             confidences = _softmax(cosines, cosines[:_CONFIDENCE_NEIGHBOURS])
             ids = [caches.id_at(slot) for slot in slots[:k].tolist()]
@@ -297,6 +293,31 @@ class AssociativeMemory:
         with self._database.one_view():
             return self._database.read(self.layout)
 
+    @contextmanager
+    def _changing(self) -> Iterator[list[Callable[[Caches], None]]]:
+        """A transaction; what is appended to the yielded list is done to the caches after the commit.
+
+        The caches are away meanwhile: after an interrupt at any point they are built anew, never used half.
+        """
+        with self._mutex:
+            caches, self._caches = self._caches, None
+            updates: list[Callable[[Caches], None]] = []
+            try:
+                with self._database.transaction():
+                    yield updates
+            except SnnDeployError:
+                self._caches = caches  # refused and rolled back: they are as good as before
+                raise
+            if caches is not None:
+                for update in updates:
+                    update(caches)
+            self._caches = caches
+
+    def _recode(self, fitted: SparseCoder | None) -> None:
+        """Use newly fitted statistics, with which every stored code has changed."""
+        if fitted is not None:
+            self._coder, self._caches = fitted, None
+
     def _loaded(self) -> Caches:
         """The caches, built from snapshot and database; anew where another process has written since."""
         version = self._database.data_version()
@@ -320,26 +341,6 @@ class AssociativeMemory:
 
     def _coder_with(self, statistics: UnitStatistics) -> SparseCoder:
         return SparseCoder(self._projection, statistics, self.layout.k)
-
-    def _fit_if_due(self, arriving: Float32) -> SparseCoder | None:
-        """A newly fitted coder if ``arriving`` keys take the memory to a mark of ``fit_at``, else None."""
-        marks = [mark for mark in self.layout.fit_at if mark > self._coder.statistics.items]
-        # Counting reads the whole id index, so it is left out once the last mark is behind.
-        if not marks or self._database.count("items") + arriving.shape[0] < min(marks):
-            return None
-        return self._fitted(arriving)
-
-    def _fitted(self, arriving: Float32) -> SparseCoder:
-        """Fit on all stored and arriving keys and recode the stored ones (inside a transaction)."""
-        stored = self._database.read(self.layout)
-        keys = np.concatenate((stored.keys, arriving))
-        if not keys.shape[0]:
-            raise UsageError("no items to fit the unit statistics on", where=str(self.path))
-        coder = self._coder_with(UnitStatistics.fit(self._projection, keys))
-        self._database.rewrite_codes(stored.ids, coder.encode(stored.keys))
-        self._database.write_statistics(coder.statistics)
-        self._database.raise_epoch()
-        return coder
 
     def _new_ids(self, count: int, given: Sequence[int] | None) -> list[int]:
         """Ids for ``count`` new items (inside a transaction): the given ones if free, else the next ones."""
@@ -370,17 +371,6 @@ class AssociativeMemory:
     def _check_writable(self) -> None:
         if self.readonly:
             raise UsageError("this memory was opened for reading only", where=str(self.path))
-
-    def _matching(self, filter: Filter) -> list[int]:
-        """Ids of the items that pass a filter."""
-        if isinstance(filter, Mapping):
-            wanted = filter
-            return [
-                item
-                for item, meta in self._database.metas()
-                if meta is not None and all(n in meta and meta[n] == value for n, value in wanted.items())
-            ]
-        return [item for item, meta in self._database.metas() if filter(meta)]
 
 
 def _single(key: ArrayLike) -> ArrayLike:

@@ -69,8 +69,8 @@ def hebbian_field(cue: Code, caches: Caches, code_dim: int) -> NDArray[np.float6
     strength = caches.postings.overlaps(cue)[caches.edges.sources] * caches.edges.weights
     active = np.flatnonzero(strength)
     codes = caches.postings.codes[caches.edges.targets[active]]
-    field = np.zeros(code_dim)
-    np.add.at(field, codes, strength[active, None])
+    votes = np.repeat(strength[active], codes.shape[1])
+    field: NDArray[np.float64] = np.bincount(codes.ravel(), votes, code_dim).astype(np.float64)
     return field
 
 

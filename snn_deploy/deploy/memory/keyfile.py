@@ -48,9 +48,9 @@ def read_keys(path: Path, *, array: str = "counts", on_off: bool = False) -> NDA
 
 def _check_size(stream: Any, size: int) -> None:
     """ValueError unless an .npy header promises just the bytes that follow it, of a plain type."""
-    version = np.lib.format.read_magic(stream)
-    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = reader(stream)
+    npy: Any = np.lib.format  # untyped in NumPy's stubs
+    version = npy.read_magic(stream)
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
     if dtype.hasobject:
         raise ValueError("the array holds pickled objects")
     promised = dtype.itemsize

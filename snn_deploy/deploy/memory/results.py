@@ -1,0 +1,53 @@
+"""What a memory answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One recalled item: cosine ``score`` with the cue, and ``confidence`` in [0, 1].
+
+    The confidence is the softmax of 20 x cosine over the 32 nearest items, the attention weight of one
+    step of a modern Hopfield network (Ramsauer et al. 2020): near 1 for a clear match, small among equals.
+    It orders nothing; the cosine does.
+    """
+
+    id: int
+    score: float
+    confidence: float
+    meta: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Link:
+    """An edge to the item ``target``."""
+
+    target: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class MemoryStats:
+    """Sizes and state of a memory.
+
+    ``fitted_items``: items the unit statistics were fitted on (0: not yet). ``hub_ratio``: uses of the
+    most used unit over the mean use (1: perfectly even; 0: no items). ``tombstones``: forgotten items
+    still in the caches. ``code_bytes``: postings, codes and edges in memory. ``snapshot``: whether a
+    snapshot file exists.
+    """
+
+    items: int
+    links: int
+    dim: int
+    code_dim: int
+    k: int
+    seed: int
+    fitted_items: int
+    hub_ratio: float
+    tombstones: int
+    code_bytes: int
+    database_bytes: int
+    snapshot: bool

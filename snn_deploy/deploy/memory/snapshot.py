@@ -1,0 +1,118 @@
+"""Snapshot of a memory's contents, so that opening reads one file instead of a million rows.
+
+A snapshot is a derived cache beside the database: it may be deleted at any time, and anything wrong with
+it (damage, another database, an older epoch) only means that it is not used.
+
+    line 1   JSON: magic, uuid, epoch, last_item, last_edge, arrays [[name, dtype, shape], ...], blake2b
+    rest     the arrays' bytes, one after the other
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snn_deploy.deploy.memory.database import Contents, Layout
+
+_MAGIC = "snn-deploy memory snapshot 1"
+_HEADER_MAX = 65536
+_ARRAYS = {"ids": "<i8", "keys": "<f4", "codes": "<u2", "sources": "<i8", "targets": "<i8", "weights": "<f8"}
+_log = logging.getLogger(__name__)
+
+
+def snapshot_path(store: Path) -> Path:
+    """Where the snapshot of ``store`` lies."""
+    return store.with_name(store.name + ".snapshot")
+
+
+def write_snapshot(store: Path, layout: Layout, contents: Contents) -> Path:
+    """Write the snapshot whole or not at all: temporary file, fsync, rename, fsync of the folder."""
+    arrays = {name: getattr(contents, name).astype(dtype) for name, dtype in _ARRAYS.items()}
+    digest = hashlib.blake2b()
+    for array in arrays.values():
+        digest.update(array.tobytes())
+    header = {
+        "magic": _MAGIC,
+        "uuid": layout.uuid,
+        "epoch": contents.epoch,
+        "last_item": contents.last_item,
+        "last_edge": contents.last_edge,
+        "arrays": [[name, _ARRAYS[name], array.shape] for name, array in arrays.items()],
+        "blake2b": digest.hexdigest(),
+    }
+    target = snapshot_path(store)
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(json.dumps(header).encode("ascii") + b"\n")
+            for array in arrays.values():
+                stream.write(array.tobytes())
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return target
+
+
+def read_snapshot(store: Path, layout: Layout, epoch: int) -> Contents | None:
+    """The snapshot's contents, or None where there is none that fits this database at this epoch."""
+    path = snapshot_path(store)
+    try:
+        with path.open("rb") as stream:
+            header = json.loads(stream.readline(_HEADER_MAX))
+            if header["magic"] != _MAGIC or header["uuid"] != layout.uuid:
+                raise ValueError("it belongs to another database")
+            if header["epoch"] != epoch:
+                _log.info("%s: outdated snapshot ignored", path)
+                return None
+            shapes = _checked_shapes(header["arrays"], layout)
+            size = sum(np.dtype(_ARRAYS[name]).itemsize * math.prod(shape) for name, shape in shapes.items())
+            if path.stat().st_size != stream.tell() + size:
+                raise ValueError("its size is not what its header says")
+            payload = stream.read(size)
+        if hashlib.blake2b(payload).hexdigest() != header["blake2b"]:
+            raise ValueError("its checksum does not match")
+        arrays: dict[str, Any] = {}
+        offset = 0
+        for name, shape in shapes.items():
+            count = math.prod(shape)
+            arrays[name] = np.frombuffer(payload, _ARRAYS[name], count, offset).reshape(shape)
+            offset += arrays[name].nbytes
+        return Contents(
+            **arrays, epoch=epoch, last_item=int(header["last_item"]), last_edge=int(header["last_edge"])
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _log.warning("%s: damaged snapshot ignored, caches are rebuilt from the database: %s", path, error)
+        return None
+
+
+def _checked_shapes(found: Any, layout: Layout) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, in file order; ValueError unless they are those of this layout."""
+    shapes = {name: tuple(int(size) for size in shape) for name, _, shape in found}
+    items, edges = shapes["ids"][0], shapes["sources"][0]
+    expected = {
+        "ids": (items,),
+        "keys": (items, layout.dim),
+        "codes": (items, layout.k),
+        "sources": (edges,),
+        "targets": (edges,),
+        "weights": (edges,),
+    }
+    if shapes != expected or list(shapes) != list(_ARRAYS) or items < 0 or edges < 0:
+        raise ValueError("its arrays do not fit the memory's layout")
+    return shapes

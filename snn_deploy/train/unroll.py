@@ -14,6 +14,7 @@ passes no gradient through z, as in Norse's recurrent step.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ class _Lif(torch.autograd.Function):
 
 
 def unroll(
-    tower: nn.Sequential, spikes: torch.Tensor, slope: float = SLOPE
+    tower: Iterable[nn.Module], spikes: torch.Tensor, slope: float = SLOPE
 ) -> list[torch.Tensor]:
     """Spikes of every neuron layer of a Norse chain for a raster (steps, samples, inputs), float32.
 
@@ -82,6 +83,7 @@ def unroll(
     """
     norse = import_norse()
     rasters = []
+    module: Any
     for module in tower:
         if isinstance(module, nn.Linear):
             spikes = module(spikes)

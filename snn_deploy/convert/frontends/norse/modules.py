@@ -30,6 +30,13 @@ class Towers(nn.Module):
         for name, value in constants.items():
             self.constants.register_buffer(name, value)
 
+    def tower(self, name: str) -> nn.Sequential:
+        """The chain of modules called ``name``."""
+        chain = self.towers[name]
+        if not isinstance(chain, nn.Sequential):
+            raise TypeError(f"tower {name} is a {type(chain).__name__}, not a chain")
+        return chain
+
     def forward(self, tower: str, spikes: torch.Tensor) -> torch.Tensor:
         """Output spikes (steps, samples, outputs) of ``tower`` for a raster (steps, samples, inputs).
 
@@ -38,7 +45,7 @@ class Towers(nn.Module):
         state = None
         outputs = []
         for step in spikes:
-            output, state = self.towers[tower](step, state)
+            output, state = self.tower(tower)(step, state)
             outputs.append(output)
         return torch.stack(outputs)
 

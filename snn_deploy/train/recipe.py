@@ -1,0 +1,57 @@
+"""The numbers that a training run is made of, with the names that ``--set`` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from snn_deploy.errors import UsageError, Violation
+
+
+class Recipe(BaseModel):
+    """How a dual encoder is built and trained.
+
+    ``steps`` time steps of a presentation; ``hidden`` neurons of a tower's first layer; ``pairs`` ON/OFF
+    pairs of output neurons, the length of an embedding; ``tau_syn_inv`` and ``tau_mem_inv`` in 1/s.
+    ``rate_epochs`` epochs of the rate model come first, ``epochs`` of the spiking network follow.
+    ``rate_penalty`` weighs how far each neuron's mean rate lies outside [``rate_low``, ``rate_high``]
+    spikes a step. ``slope`` is the steepness of the surrogate gradient.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: PositiveInt = 20
+    hidden: PositiveInt = 384
+    pairs: PositiveInt = 256
+    tau_syn_inv: PositiveFloat = 500.0
+    tau_mem_inv: PositiveFloat = 250.0
+    rate_epochs: NonNegativeInt = 100
+    epochs: NonNegativeInt = 12
+    batch: Annotated[int, Field(ge=2)] = 128
+    rate_learning_rate: PositiveFloat = 3e-3
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.01
+    temperature: PositiveFloat = 0.07
+    slope: PositiveFloat = 5.0
+    rate_penalty: NonNegativeFloat = 3.0
+    rate_low: Annotated[float, Field(ge=0, le=1)] = 0.01
+    rate_high: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+    def changed(self, values: Mapping[str, Any]) -> Recipe:
+        """The recipe with some values replaced; text is read as a number. UsageError lists every fault."""
+        from pydantic import ValidationError
+
+        try:
+            return Recipe.model_validate({**self.model_dump(), **values})
+        except ValidationError as error:
+            raise UsageError(
+                Violation(
+                    fault["msg"],
+                    where=f"--set {'.'.join(map(str, fault['loc']))}",
+                    found=repr(fault["input"]),
+                    allowed=", ".join(Recipe.model_fields) if fault["type"] == "extra_forbidden" else "",
+                )
+                for fault in error.errors()
+            ) from error

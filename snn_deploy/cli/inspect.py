@@ -32,7 +32,7 @@ def layer_lines(result: Mapping[str, Any]) -> list[str]:
         )
     for p in result["projections"]:
         lines.append(
-            f"  projection {p['name']:<24} {p['source']} -> {p['target']}  {p['kind']} {p['synapses']} synapses"
+            f"  projection {p['name']:<24} {p['source']} -> {p['target']}  {p['kind']} {p['synapses']}"
             f"  {p['weight_bits']} bit x 2^{p['weight_exp']}  {p['sign']}  delay {p['delay']}"
         )
     return lines

@@ -17,12 +17,12 @@ import nir
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from snn_deploy.convert.frontends.norse.checkpoint import load_checkpoint
-from snn_deploy.convert.frontends.norse.modules import Towers
 
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends import Source
 from snn_deploy.convert.frontends.norse import import_norse
+from snn_deploy.convert.frontends.norse.checkpoint import load_checkpoint
+from snn_deploy.convert.frontends.norse.modules import Towers
 from snn_deploy.errors import ModelNotSupported
 
 norse = import_norse()

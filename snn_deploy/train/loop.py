@@ -29,7 +29,7 @@ Views = Callable[[np.random.Generator], Mapping[str, npt.NDArray[np.float32]]]
 
 Layers = dict[str, list[torch.Tensor]]
 
-_FIRST_SPREAD, _NEXT_SPREAD, _RECURRENT_SPREAD = 1.0, 1.5, 0.1
+_FIRST_SPREAD, _NEXT_SPREAD, _RECURRENT_SPREAD = 0.7, 1.0, 0.1
 """Standard deviation of a fresh neuron's input current, in thresholds, at the rates expected."""
 _EXPECTED_RATE = 0.1
 _WARM_UP_SHARE = 0.2

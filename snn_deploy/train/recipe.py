@@ -29,13 +29,13 @@ class Recipe(BaseModel):
     tau_mem_inv: PositiveFloat = 250.0
     rate_epochs: NonNegativeInt = 100
     epochs: NonNegativeInt = 12
-    batch: Annotated[int, Field(ge=2)] = 128
+    batch: Annotated[int, Field(ge=2)] = 64
     rate_learning_rate: PositiveFloat = 3e-3
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.01
     temperature: PositiveFloat = 0.07
     slope: PositiveFloat = 5.0
-    rate_penalty: NonNegativeFloat = 3.0
+    rate_penalty: NonNegativeFloat = 1.0
     rate_low: Annotated[float, Field(ge=0, le=1)] = 0.01
     rate_high: Annotated[float, Field(ge=0, le=1)] = 0.1
 

@@ -41,15 +41,17 @@ def save_checkpoint(path: str | os.PathLike[str], module: Towers, config: Config
     target = Path(path)
     state = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
     _check_arrays(config, state, str(target))
+    # By way of JSON: subclasses of str, such as torch's version, would be refused on reading.
+    document = json.loads(json.dumps(config.document(), sort_keys=True))
     if target.suffix == ".safetensors":
         from safetensors.torch import save
 
-        content = save(state, metadata={"config": json.dumps(config.document(), sort_keys=True)})
+        content = save(state, metadata={"config": json.dumps(document)})
     elif target.suffix == ".pt":
         import torch
 
         buffer = io.BytesIO()
-        torch.save({"config": config.document(), "state_dict": state}, buffer)
+        torch.save({"config": document, "state_dict": state}, buffer)
         content = buffer.getvalue()
     else:
         raise UsageError("unknown model format", where=str(target), allowed=".pt or .safetensors")
@@ -120,14 +122,14 @@ def _read_zip(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
         raise UnsafeFile(
             "the checkpoint holds more than weights and plain values, and is not opened",
             where=str(source),
-            found=str(error).strip().splitlines()[0],
+            found=_refusal(error),
             remedy=_SAVE_AGAIN,
         ) from error
     except Exception as error:  # torch's readers raise nearly every type on damaged input
         raise UnsafeFile(
             "the checkpoint is damaged",
             where=str(source),
-            found=f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}",
+            found=f"{type(error).__name__} {str(error).strip().partition(chr(10))[0]}".strip(),
             remedy=_SAVE_AGAIN,
         ) from error
     if not isinstance(content, dict) or set(content) != {"config", "state_dict"}:
@@ -143,6 +145,12 @@ def _read_zip(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ModelNotSupported("state_dict is not a dictionary of tensors", where=str(source))
     return content["config"], {str(name): value for name, value in state.items()}
+
+
+def _refusal(error: Exception) -> str:
+    """The line of torch's refusal that names what it met, without its advice to load unsafely."""
+    lines = [line.strip() for line in str(error).splitlines() if "WeightsUnpickler error" in line]
+    return lines[0].partition(" Please use ")[0] if lines else type(error).__name__
 
 
 def _check_zip(source: Path) -> None:

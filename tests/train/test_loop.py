@@ -1,0 +1,83 @@
+import logging
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from snn_deploy.errors import UsageError  # noqa: E402
+from snn_deploy.train import loop  # noqa: E402
+from snn_deploy.train.encoders import describe  # noqa: E402
+from snn_deploy.train.recipe import Recipe  # noqa: E402
+
+RECIPE = Recipe(hidden=48, pairs=24, steps=16, temperature=0.2, rate_epochs=60, epochs=15, batch=20)
+
+
+def views(rng):
+    """40 pairs: two fixed random codes of each, the first under noise."""
+    fixed = np.random.default_rng(9).choice([0.02, 0.6], (2, 40, 30))
+    noisy = np.clip(fixed[0] + rng.normal(0, 0.05, fixed[0].shape), 0, 1)
+    return {"left": noisy.astype(np.float32), "right": fixed[1].astype(np.float32)}
+
+
+def trained(encoder, seed=0, **changes):
+    recipe = RECIPE.changed(changes)
+    config = describe(encoder, {"left": 30, "right": 30}, recipe, task="test", seed=seed)
+    return loop.train_towers(config, views, recipe, seed)
+
+
+@pytest.mark.parametrize("encoder", ["lif", "recurrent"])
+def test_training_lowers_the_loss_and_every_layer_fires(encoder):
+    module, history = trained(encoder)
+    assert [epoch.stage for epoch in history] == ["rates"] * 60 + ["spikes"] * 15
+    assert history[-1].loss < 0.7 * history[0].loss
+    assert history[-1].loss < 0.7 * np.log(20)  # chance within a batch of 20
+    for layers in history[-1].rates.values():
+        assert len(layers) == 2
+        assert all(0.005 < rate < 0.4 for rate in layers)
+
+
+def test_spikes_alone_lower_the_loss_too():
+    _, history = trained("recurrent", rate_epochs=0, epochs=12, learning_rate=5e-3)
+    assert {epoch.stage for epoch in history} == {"spikes"}
+    assert history[-1].loss < 0.9 * history[0].loss
+
+
+def test_the_recurrent_weights_are_trained_and_stay_free_of_autapses():
+    before, _ = trained("recurrent", rate_epochs=0, epochs=0)
+    after, _ = trained("recurrent", rate_epochs=0, epochs=1)
+    start, end = (m.tower("left")[0].recurrent_weights.detach() for m in (before, after))
+    assert not torch.equal(start, end)
+    assert torch.count_nonzero(end.diagonal()) == 0
+
+
+def test_the_seed_decides_every_weight():
+    state = torch.random.get_rng_state()
+    first, second, other = trained("lif")[0], trained("lif")[0], trained("lif", seed=1)[0]
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+        assert not torch.equal(value, other.state_dict()[name]), name
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_progress_sees_every_epoch():
+    seen = []
+    config = describe("lif", {"left": 30, "right": 30}, RECIPE, task="test", seed=0)
+    _, history = loop.train_towers(config, views, RECIPE, 0, seen.append)
+    assert seen == history
+
+
+def test_a_silent_layer_is_named(caplog):
+    with caplog.at_level(logging.WARNING):
+        # Time constants so long that nothing reaches threshold within 12 steps.
+        trained("lif", rate_epochs=0, epochs=1, tau_syn_inv=900.0, tau_mem_inv=0.5)
+    assert "towers.left: no neuron of layer 0 fired in epoch 1" in caplog.text
+
+
+def test_one_tower_or_one_pair_is_refused():
+    config = describe("lif", {"left": 30}, RECIPE, task="test", seed=0)
+    with pytest.raises(UsageError, match="two towers"):
+        loop.train_towers(config, views, RECIPE, 0)
+    config = describe("lif", {"left": 30, "right": 30}, RECIPE, task="test", seed=0)
+    with pytest.raises(UsageError, match="at least two pairs"):
+        loop.train_towers(config, lambda rng: {k: v[:1] for k, v in views(rng).items()}, RECIPE, 0)

@@ -10,7 +10,7 @@ from snn_deploy.errors import UsageError
 _BACKENDS = {
     "float": "snn_deploy.deploy.backends.float_reference:FloatBackend",
     "fixed": "snn_deploy.deploy.backends.fixed:FixedBackend",
-    "lava": "snn_deploy.deploy.backends.lava:LavaBackend",
+    "lava": "snn_deploy.deploy.backends.lava.backend:LavaBackend",
 }
 
 

@@ -1,0 +1,106 @@
+"""What the kernel says about a process group: its members, their state and their memory. Linux only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process of a group. exit_signal: what killed it, 0 where it lives or left by itself."""
+
+    pid: int
+    zombie: bool
+    exit_signal: int
+
+
+def members(group: int) -> list[Member]:
+    """All processes whose process group is ``group``, dead ones that nobody has reaped included."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        fields = stat_fields(int(entry.name))
+        if fields and int(fields[2]) == group:
+            found.append(Member(int(entry.name), fields[0] in "ZX", int(fields[49]) & 0x7F))
+    return found
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Fields 3 and on of /proc/PID/stat (state, parent, group, ...), empty where there is none."""
+    try:
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def memory_bytes(group: int) -> int:
+    """Proportional memory of a group in bytes: pages that forked processes share count once."""
+    total = 0
+    for member in members(group):
+        try:
+            lines = Path(f"/proc/{member.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+    return total
+
+
+def available_memory() -> int:
+    """Bytes that this machine, or the control group that we are in, can still give."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - used))
+
+
+def end_group(group: int, seconds: float = 5.0) -> None:
+    """Kill every process of the group and wait until none runs."""
+    deadline = time.monotonic() + seconds
+    while any(not member.zombie for member in members(group)) and time.monotonic() < deadline:
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+
+
+def prefix_of(pid: int) -> str:
+    """The prefix that process ``pid``, while it exists, gives its shared memory (see worker/safety.py)."""
+    namespace = Path("/proc/self/ns/pid").stat().st_ino
+    fields = stat_fields(pid)
+    return f"snnd-{namespace}-{pid}-{fields[19]}-" if fields else ""
+
+
+def segments(prefix: str) -> list[Path]:
+    """Shared memory whose name begins with ``prefix``."""
+    return sorted(SHARED_MEMORY.glob(prefix + "*")) if prefix else []
+
+
+def stale_segments() -> list[Path]:
+    """Shared memory of runs that are gone, leader and all."""
+    namespace = Path("/proc/self/ns/pid").stat().st_ino
+    stale = []
+    for segment in segments(f"snnd-{namespace}-"):
+        pid = segment.name.split("-")[2]
+        if not pid.isdigit() or not segment.name.startswith(prefix_of(int(pid)) or "gone"):
+            stale.append(segment)
+    return stale
+
+
+def remove(paths: list[Path]) -> None:
+    """Delete shared memory, whoever comes first."""
+    for path in paths:
+        path.unlink(missing_ok=True)

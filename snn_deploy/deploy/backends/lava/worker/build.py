@@ -1,0 +1,92 @@
+"""Builds Lava processes from the plain description that the host wrote. One function a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.lif.process import LIF, LIFReset
+from lava.proc.sparse.process import DelaySparse, Sparse
+from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix
+
+from snn_deploy.deploy.backends.lava.worker.processes.sink import Sink
+from snn_deploy.deploy.backends.lava.worker.processes.source import Source
+
+Spec = Mapping[str, Any]
+Arrays = Mapping[str, Any]
+
+
+def build(folder: Path, processes: list[Spec], wires: list[Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the connected Lava processes by name; the rasters lie in ``folder``."""
+    built: dict[str, Any] = {}
+    for index, spec in enumerate(processes):
+        own = {key.split("/", 1)[1]: arrays[key] for key in arrays if key.startswith(f"{index}/")}
+        built[spec["name"]] = _BUILDERS[spec["kind"]](folder, spec, own)
+    for (source, out_port), (target, in_port) in wires:
+        getattr(built[source], out_port).connect(getattr(built[target], in_port))
+    return built
+
+
+def _source(folder: Path, spec: Spec, _: Arrays) -> Any:
+    return Source(neurons=spec["neurons"], raster=str(folder / spec["raster"]), name=spec["name"])
+
+
+def _sink(folder: Path, spec: Spec, _: Arrays) -> Any:
+    return Sink(
+        neurons=spec["neurons"],
+        latency=spec["latency"],
+        raster=str(folder / spec["raster"]),
+        beat=str(folder / "beat.npy"),
+        index=spec["beat"],
+        name=spec["name"],
+    )
+
+
+def _lif(_: Path, spec: Spec, arrays: Arrays) -> Any:
+    reset = {key: spec[key] for key in ("reset_interval", "reset_offset") if key in spec}
+    process = LIFReset if reset else LIF
+    return process(
+        shape=(spec["neurons"],),
+        du=spec["du"],
+        dv=spec["dv"],
+        vth=spec["vth"],
+        name=spec["name"],
+        **arrays,
+        **reset,
+    )
+
+
+def _options(spec: Spec) -> dict[str, Any]:
+    keys = ("weight_exp", "num_weight_bits", "num_message_bits", "name")
+    return {**{key: spec[key] for key in keys}, "sign_mode": SignMode[spec["sign_mode"]]}
+
+
+def _dense(_: Path, spec: Spec, arrays: Arrays) -> Any:
+    weights = arrays["weights"].astype(np.int32)
+    if "delay" in spec:
+        return DelayDense(weights=weights, delays=int(spec["delay"]), **_options(spec))
+    return Dense(weights=weights, **_options(spec))
+
+
+def _sparse(_: Path, spec: Spec, arrays: Arrays) -> Any:
+    parts = (arrays["data"].astype(np.int32), arrays["indices"], arrays["indptr"])
+    weights = csr_matrix(parts, shape=tuple(spec["shape"]))
+    if "delay" in spec:
+        return DelaySparse(weights=weights, delays=int(spec["delay"]), **_options(spec))
+    return Sparse(weights=weights, **_options(spec))
+
+
+_BUILDERS: dict[str, Callable[[Path, Spec, Arrays], Any]] = {
+    "Source": _source,
+    "Sink": _sink,
+    "LIF": _lif,
+    "LIFReset": _lif,
+    "Dense": _dense,
+    "DelayDense": _dense,
+    "Sparse": _sparse,
+    "DelaySparse": _sparse,
+}

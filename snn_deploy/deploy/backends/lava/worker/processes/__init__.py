@@ -1,0 +1,1 @@
+"""Our own Lava processes, alone here: Lava executes every file beside a custom process."""

@@ -8,6 +8,7 @@ process dies first, the child notices and does the same (worker/safety.py).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -53,7 +54,7 @@ class ChildTraceback(Exception):
     """The cause of an error that a child reported: the child's own traceback, as text."""
 
     def __init__(self, text: str) -> None:
-        super().__init__("\n" + text.rstrip())
+        super().__init__("\n" + text)
 
 
 def run_guarded(
@@ -136,11 +137,14 @@ class _Watch:
         if not faults:
             return
         report = json.loads(faults[0].read_text(encoding="utf-8"))
+        text = report["traceback"].rstrip()
+        full = _FULL if f"[Errno {errno.ENOSPC}]" in text.splitlines()[-1] else ""
         raise BackendUnavailable(
             "an exception ended the Lava run",
             where=report["where"],
-            found="\n" + report["traceback"].rstrip(),
-        )
+            found=text.splitlines()[-1],
+            remedy=full,
+        ) from ChildTraceback(text)
 
     def _deaths(self) -> None:
         """Any dead process of the group is a fault: none ends before the run does."""
@@ -202,8 +206,9 @@ class _Watch:
         return f"\nlast words:\n{text[-1500:]}" if text else ""
 
 
+_FULL = "Shared memory is full: free or enlarge /dev/shm, or run fewer samples at a time (--batch)."
 _REMEDIES: dict[int, str] = {
-    signal.SIGBUS: "Shared memory is full: free /dev/shm, or run fewer samples at a time (--batch).",
+    signal.SIGBUS: _FULL,
     signal.SIGKILL: "It was killed from outside, or by the kernel for want of memory: run fewer samples.",
 }
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)')

@@ -66,8 +66,6 @@ def run_network(
         gather.add(rasters)
         seconds = {key: value + answer["seconds"][key] for key, value in seconds.items()}
         versions = answer["versions"]
-        if progress is not None:
-            progress(first + taken)
     seconds["total"] = time.perf_counter() - started
     return RunResult(
         backend=backend,
@@ -89,10 +87,14 @@ def _sample_progress(
     if progress is None:
         return None
     latency = max(plan.depth.values())
+    told = 0
 
     def beat(step: int) -> None:
-        groups = max(0, (step - latency - plan.steps) // plan.interval + 1)
-        progress(first + min(taken, groups * plan.copies))
+        nonlocal told
+        finished = min(taken, max(0, (step - latency - plan.steps) // plan.interval + 1) * plan.copies)
+        if finished > told:
+            told = finished
+            progress(first + finished)
 
     return beat
 

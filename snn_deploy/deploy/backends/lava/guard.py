@@ -217,16 +217,19 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function
 def waiting_on(stack: str) -> str:
     """Say in a few words where a process stood, from its faulthandler dump.
 
-    The innermost frame of a process model names the port, as ``s_in.recv``; without one, the innermost
-    frame of all threads' main one is named by its function.
+    The innermost frame of a process model shows its line, which names the port. A process without one
+    waits for Lava's next command, or is Lava's own, of which the innermost function is named.
     """
-    blocks = re.split(r"\n\s*\n", stack.strip())
-    for block in blocks:
-        for frame in _FRAME.finditer(block):
-            if re.search(r"(models|source|sink)\.py$", frame["file"]):
+    innermost = ""
+    for block in re.split(r"\n\s*\n", stack.strip()):
+        frames = list(_FRAME.finditer(block))
+        for frame in frames:
+            if re.search(r"(/lava/proc/.*models|/worker/processes/.*)\.py$", frame["file"]):
                 return f"in {frame['function']}, {_code(frame['file'], int(frame['line']))}"
-    frames = list(_FRAME.finditer(blocks[-1])) if blocks else []
-    return f"in {frames[0]['function']}" if frames else "it did not say"
+        if any(frame["file"].endswith("/core/model/py/model.py") for frame in frames):
+            return "between two steps"
+        innermost = frames[0]["function"] if frames else innermost
+    return f"in {innermost}" if innermost else "it did not say"
 
 
 def _code(file: str, line: int) -> str:

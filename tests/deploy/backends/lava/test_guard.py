@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -174,17 +175,20 @@ def test_out_of_memory_ends_the_run() -> None:
 def test_a_time_out_says_who_waited_on_what() -> None:
     error, _ = _while_running(lambda group: None, LavaBackend(Limits(seconds=4)))
     assert isinstance(error, BackendUnavailable)
-    assert "no answer within 4 s" in str(error) and "recv()" in str(error)
-    assert "sink b: in run_spk" in str(error)
+    assert "no answer within 4 s" in str(error) and "found Lava step" in str(error)
+    assert all(f"; {name}: " in str(error) for name in ("the worker", "source x", "x->a", "a", "sink b"))
 
 
-def test_a_stall_ends_the_run() -> None:
-    def stop(group: int) -> None:
-        for member in processes.members(group)[3:]:
-            os.kill(member.pid, signal.SIGSTOP)
+def test_a_stall_says_who_waited_on_what() -> None:
+    def stop(_: int) -> None:
+        (listing,) = Path("/tmp").glob(f"snnd-*-{os.getpid()}-*/actors.jsonl")
+        actors = [json.loads(line) for line in listing.read_text(encoding="utf-8").splitlines()]
+        os.kill(next(actor["pid"] for actor in actors if actor["name"] == "x->a"), signal.SIGSTOP)
 
     error, seconds = _while_running(stop, LavaBackend(Limits(stall_seconds=2)))
     assert "no Lava step finished for 2 s" in str(error) and seconds < PATIENCE
+    assert "; a: in run_spk, a_in_data = self.a_in.recv()" in str(error)
+    assert "; x->a: it did not say" in str(error)
 
 
 def test_two_runs_at_once_do_not_disturb_each_other() -> None:
@@ -316,13 +320,10 @@ def test_it_runs_from_another_python() -> None:
 
 
 def test_waiting_on_names_the_port() -> None:
-    dump = f'''Thread 0x1 (most recent call first):
-  File "/x/threading.py", line 320 in wait
-
-Current thread 0x2 (most recent call first):
-  File "/x/pypychannel.py", line 10 in recv
-  File "{HERE / "no_such/models.py"}", line 7 in run_spk
-  File "/x/model.py", line 5 in run
-'''
-    assert waiting_on(dump) == "in run_spk, line 7"
+    model = "/x/lava/proc/lif/models.py"
+    frames = [f'  File "{model}", line 7 in run_spk', '  File "/x/core/model/py/model.py", line 5 in run']
+    dump = 'Thread 1 (most recent call first):\n  File "/x/threading.py", line 320 in wait\n\nThread 2:\n'
+    assert waiting_on(dump + "\n".join(frames)) == "in run_spk, line 7"
+    assert waiting_on(dump + frames[1]) == "between two steps"
+    assert waiting_on(dump) == "in wait"
     assert waiting_on("") == "it did not say"

@@ -127,10 +127,6 @@ def _synapses(edge: QuantisedProjection, plan: Plan) -> Process:
         # A product with 0/1 is that of graded spikes, and Sparse's graded path skips slicing columns.
         scalars["num_message_bits"] = max(edge.message_bits, 1)
     matrix = synapses(edge.connection)
-    if plan.copies > 1:
-        from scipy.sparse import block_diag
-
-        matrix = block_diag([matrix] * plan.copies, format="csr")
+    scalars |= {"shape": list(matrix.shape), "copies": plan.copies}
     arrays = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
-    scalars["shape"] = list(matrix.shape)
     return Process(edge.name, "DelaySparse" if delay else "Sparse", scalars, arrays)

@@ -28,7 +28,7 @@ from snn_deploy.deploy.backends.lava.interpreter import Interpreter, environment
 from snn_deploy.errors import BackendUnavailable
 
 #: Seconds between looks at the child's files, and between looks at its processes.
-_GLANCE, _LOOK = 0.01, 0.25
+_GLANCE, _LOOK = 0.01, 0.5
 _ENTRY = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from pathlib import Path;"
@@ -125,8 +125,9 @@ class _Watch:
         if now < self._next_look:
             return
         self._next_look = now + _LOOK
-        self._deaths()
-        self._limit_memory()
+        group = processes.members(self._child.pid)
+        self._deaths(group)
+        self._limit_memory(group)
         if now - self._started > self._limits.seconds:
             self._give_up(f"no answer within {self._limits.seconds:g} s")
         if now - self._moved > self._limits.stall_seconds:
@@ -146,9 +147,9 @@ class _Watch:
             remedy=full,
         ) from ChildTraceback(text)
 
-    def _deaths(self) -> None:
+    def _deaths(self, group: list[processes.Member]) -> None:
         """Any dead process of the group is a fault: none ends before the run does."""
-        dead = [member for member in processes.members(self._child.pid) if member.zombie]
+        dead = [member for member in group if member.zombie]
         if not dead or (self._folder / "answer.json").exists():
             return
         self._reports()
@@ -162,9 +163,9 @@ class _Watch:
             remedy=_REMEDIES.get(first.exit_signal, ""),
         )
 
-    def _limit_memory(self) -> None:
-        used = processes.memory_bytes(self._child.pid)
-        if used > self._memory:
+    def _limit_memory(self, group: list[processes.Member]) -> None:
+        used = processes.exceeds_memory(group, self._memory)
+        if used:
             raise BackendUnavailable(
                 "the Lava run outgrew its memory limit",
                 found=f"{used >> 20} MiB",

@@ -11,7 +11,7 @@ from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
-from scipy.sparse import csr_matrix
+from scipy.sparse import block_diag, csr_matrix
 
 from snn_deploy.deploy.backends.lava.worker.processes.sink import Sink
 from snn_deploy.deploy.backends.lava.worker.processes.source import Source
@@ -74,7 +74,8 @@ def _dense(_: Path, spec: Spec, arrays: Arrays) -> Any:
 
 def _sparse(_: Path, spec: Spec, arrays: Arrays) -> Any:
     parts = (arrays["data"].astype(np.int32), arrays["indices"], arrays["indptr"])
-    weights = csr_matrix(parts, shape=tuple(spec["shape"]))
+    one = csr_matrix(parts, shape=tuple(spec["shape"]))
+    weights = block_diag([one] * spec["copies"], format="csr")
     if "delay" in spec:
         return DelaySparse(weights=weights, delays=int(spec["delay"]), **_options(spec))
     return Sparse(weights=weights, **_options(spec))

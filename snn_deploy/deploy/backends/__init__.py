@@ -11,6 +11,8 @@ _BACKENDS = {
     "float": "snn_deploy.deploy.backends.float_reference:FloatBackend",
     "fixed": "snn_deploy.deploy.backends.fixed:FixedBackend",
     "lava": "snn_deploy.deploy.backends.lava.backend:LavaBackend",
+    "loihi2": "snn_deploy.deploy.backends.lava.loihi2:Loihi2Backend",
+    "auto": "snn_deploy.deploy.backends.auto:AutoBackend",
 }
 
 

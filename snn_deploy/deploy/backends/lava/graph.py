@@ -65,7 +65,8 @@ def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
     sizes: dict[str, int] = {}
     for node in network.inputs:
         sizes[f"source {node.name}"] = neurons = int(np.prod(node.shape)) * plan.copies
-        processes.append(Process(f"source {node.name}", "Source", {"neurons": neurons}))
+        scalars = {"neurons": neurons, "message_bits": node.message_bits}
+        processes.append(Process(f"source {node.name}", "Source", scalars))
     for population in network.populations:
         sizes[population.name] = population.neurons * plan.copies
         processes.append(_neurons(population, plan))
@@ -83,8 +84,8 @@ def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
         wires.append(Wire((edge.name, "a_out"), (edge.target, "a_in"), after))
     for population in network.populations:
         name = f"sink {population.name}"
-        scalars = {"neurons": sizes[population.name], "latency": plan.depth[population.name]}
-        processes.append(Process(name, "Sink", scalars))
+        latency = plan.depth[population.name]
+        processes.append(Process(name, "Sink", {"neurons": sizes[population.name], "latency": latency}))
         wires.append(Wire((population.name, "s_out"), (name, "s_in")))
     return ProcessGraph(tuple(processes), tuple(wires))
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from snn_deploy.convert.arrays import AnyArray
 from snn_deploy.deploy.backends.lava import processes
 from snn_deploy.deploy.backends.lava.graph import Process, ProcessGraph
 from snn_deploy.deploy.backends.lava.plan import Plan
+
+#: What runs the process graph.
+Target = Literal["simulator", "loihi2"]
 
 #: Messages that a Lava channel can hold. Processes of one step need one; Lava's 64 would only fill /dev/shm.
 CHANNEL_SIZE = 2
@@ -44,7 +47,11 @@ def job_folder() -> Iterator[Path]:
 
 
 def write_job(
-    folder: Path, graph: ProcessGraph, plan: Plan, rasters: Mapping[str, AnyArray]
+    folder: Path,
+    graph: ProcessGraph,
+    plan: Plan,
+    rasters: Mapping[str, AnyArray],
+    target: Target = "simulator",
 ) -> dict[str, Path]:
     """Write the job and return where each Sink's raster will lie, by process name.
 
@@ -72,6 +79,7 @@ def write_job(
         "processes": specs,
         "wires": [[wire.source, wire.target, wire.view] for wire in graph.wires],
         "lava_steps": plan.lava_steps,
+        "target": target,
         "channel_size": CHANNEL_SIZE,
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")

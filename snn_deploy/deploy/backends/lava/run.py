@@ -16,11 +16,16 @@ from snn_deploy.deploy.backends.chunked import Gather
 from snn_deploy.deploy.backends.lava.graph import ProcessGraph, process_graph
 from snn_deploy.deploy.backends.lava.guard import Limits, run_guarded
 from snn_deploy.deploy.backends.lava.interpreter import find_interpreter
-from snn_deploy.deploy.backends.lava.job import job_folder, lay_out, take_apart, write_job
+from snn_deploy.deploy.backends.lava.job import Target, job_folder, lay_out, take_apart, write_job
 from snn_deploy.deploy.backends.lava.plan import Plan, Strategy, make_plan
 from snn_deploy.deploy.result import ActivityCounter, RunResult
 from snn_deploy.deploy.spikes import checked_inputs
 from snn_deploy.errors import BackendUnavailable
+
+_RUN_CONFIGS: dict[Target, str] = {
+    "simulator": "Loihi2SimCfg(select_tag='fixed_pt')",
+    "loihi2": "BoardConfiguration(Loihi2HwCfg)",
+}
 
 
 def run_network(
@@ -33,8 +38,9 @@ def run_network(
     progress: Progress | None = None,
     limits: Limits,
     strategy: Strategy,
+    target: Target = "simulator",
 ) -> RunResult:
-    """Run all samples; ``backend`` is the name that the result carries.
+    """Run all samples; ``backend`` is the name that the result carries, ``target`` what runs the graph.
 
     Raises BackendUnavailable when Lava is not there, does not answer or fails.
     """
@@ -56,7 +62,7 @@ def run_network(
         taken = min(per_run, samples - first)
         with job_folder() as folder:
             laid = {f"source {name}": lay_out(raster, plan) for name, raster in rasters.items()}
-            files = write_job(folder, graph, plan, laid)
+            files = write_job(folder, graph, plan, laid, target)
             answer = run_guarded(interpreter, folder, limits, _sample_progress(progress, plan, first, taken))
             for population in network.populations:
                 rows = np.load(files[f"sink {population.name}"], mmap_mode="r", allow_pickle=False)
@@ -76,7 +82,7 @@ def run_network(
         layers=counter.layers(),
         seconds=MappingProxyType(seconds),
         versions=MappingProxyType({"snn-deploy": __version__, **versions}),
-        notes=MappingProxyType(_notes(plan, graph)),
+        notes=MappingProxyType(_notes(plan, graph, target)),
     )
 
 
@@ -99,9 +105,9 @@ def _sample_progress(
     return beat
 
 
-def _notes(plan: Plan, graph: ProcessGraph) -> dict[str, Any]:
+def _notes(plan: Plan, graph: ProcessGraph, target: Target) -> dict[str, Any]:
     return {
-        "run_config": "Loihi2SimCfg(select_tag='fixed_pt')",
+        "run_config": _RUN_CONFIGS[target],
         "strategy": plan.strategy,
         "copies": plan.copies,
         "groups_per_run": plan.chunks,

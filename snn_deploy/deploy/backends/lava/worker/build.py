@@ -36,7 +36,8 @@ def build(folder: Path, processes: list[Spec], wires: list[Any], arrays: Mapping
 
 
 def _source(folder: Path, spec: Spec, _: Arrays) -> Any:
-    return Source(neurons=spec["neurons"], raster=str(folder / spec["raster"]), name=spec["name"])
+    keys = ("neurons", "message_bits", "name")
+    return Source(raster=str(folder / spec["raster"]), **{key: spec[key] for key in keys})
 
 
 def _sink(folder: Path, spec: Spec, _: Arrays) -> Any:

@@ -35,10 +35,10 @@ def main(folder: Path, host: int) -> None:
 def _run(folder: Path) -> dict[str, Any]:
     import numpy as np
     from lava.magma.core.run_conditions import RunSteps
-    from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 
     from snn_deploy.deploy.backends.lava.worker.build import build
+    from snn_deploy.deploy.backends.lava.worker.configuration import run_configuration
     from snn_deploy.deploy.backends.lava.worker.safety import watched
 
     MultiProcessing.build_actor = watched(MultiProcessing.build_actor, folder)
@@ -48,7 +48,7 @@ def _run(folder: Path) -> dict[str, Any]:
     with np.load(folder / "switches.npz", allow_pickle=False) as archive:
         switches = dict(archive)
     any_process = next(iter(processes.values()))
-    configuration = Loihi2SimCfg(select_tag="fixed_pt")  # without the tag Lava picks its float models
+    configuration = run_configuration(job["target"])
     started = time.perf_counter()
     any_process.create_runtime(configuration, compile_config={"pypy_channel_size": job["channel_size"]})
     ready = time.perf_counter()

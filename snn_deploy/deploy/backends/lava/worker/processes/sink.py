@@ -1,4 +1,4 @@
-"""Sink: writes the spikes of one population into a file, one row a step.
+"""Sink: writes the spikes of one population into a file, one row a step: the output adapter.
 
 ``Var.get`` would move one element a message (22 to 50 microseconds each).
 """
@@ -12,9 +12,10 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort
 from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.ports.ports import InPort
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.resources import CPU
+from lava.magma.core.resources import CPU, Loihi2NeuroCore
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
@@ -26,14 +27,15 @@ class Sink(AbstractProcess):  # type: ignore[misc]
     """
 
     def __init__(self, *, neurons: int, latency: int, raster: str, beat: str, index: int, name: str) -> None:
-        super().__init__(latency=latency, raster=raster, beat=beat, index=index, name=name)
+        super().__init__(neurons=neurons, latency=latency, raster=raster, beat=beat, index=index, name=name)
         self.s_in = InPort(shape=(neurons,))
 
 
-@implements(proc=Sink, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PySinkModel(PyLoihiProcessModel):  # type: ignore[misc]
+class Writer(Sink):
+    """A Sink that stays on the host, behind a board's adapter."""
+
+
+class AbstractPySinkModel(PyLoihiProcessModel):  # type: ignore[misc]
     """Writes through a shared memory map, so that the rows outlive this process whatever ends it."""
 
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
@@ -52,3 +54,33 @@ class PySinkModel(PyLoihiProcessModel):  # type: ignore[misc]
         if 0 <= row < len(self.raster):
             self.raster[row] = spikes
         self.beat[self.index] = self.time_step
+
+
+@implements(proc=Sink, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySinkModel(AbstractPySinkModel):
+    """On the simulator."""
+
+
+@implements(proc=Writer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyWriterModel(AbstractPySinkModel):
+    """On the host of a board."""
+
+
+@implements(proc=Sink, protocol=LoihiProtocol)
+@requires(Loihi2NeuroCore)
+class Loihi2SinkModel(AbstractSubProcessModel):  # type: ignore[misc]
+    """On a board: the extension's adapter out of the chip, and a Writer on the host."""
+
+    def __init__(self, proc: Any) -> None:
+        from lava.proc.embedded_io.spike import NxToPyAdapter
+
+        keys = ("neurons", "latency", "raster", "beat", "index")
+        parameters = {key: proc.proc_params[key] for key in keys}
+        self.adapter = NxToPyAdapter(shape=(parameters["neurons"],), num_message_bits=0)
+        self.writer = Writer(name=f"{proc.name} writer", **parameters)
+        proc.in_ports.s_in.connect(self.adapter.inp)
+        self.adapter.out.connect(self.writer.s_in)

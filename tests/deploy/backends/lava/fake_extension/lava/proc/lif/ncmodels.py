@@ -1,0 +1,1 @@
+"""Stands in for the module of the hardware models; it has none."""

@@ -1,0 +1,1 @@
+"""Stands in for the module by which Lava recognises its Loihi extension."""

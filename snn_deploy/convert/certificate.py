@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,16 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         """Plain containers for JSON."""
-        return {**asdict(self), "hashes": dict(self.hashes), "versions": dict(self.versions)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        first = None if self.first_divergence is None else asdict(self.first_divergence)
+        return {
+            **plain,
+            "first_divergence": first,
+            "layers": [asdict(layer) for layer in self.layers],
+            "silent_layers": list(self.silent_layers),
+            "hashes": dict(self.hashes),
+            "versions": dict(self.versions),
+        }
 
 
 def certify(

@@ -1,0 +1,189 @@
+"""``bench emoji-captions``: train, convert, certify, recall, and count, over one or several seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_deploy.benchmarks.chains import HOPS, six_hop_recall
+from snn_deploy.benchmarks.metrics import retrieval
+from snn_deploy.benchmarks.metrics.estimate import Estimate
+from snn_deploy.benchmarks.tasks import emoji_captions as task
+from snn_deploy.benchmarks.tasks import emoji_recall
+from snn_deploy.benchmarks.tasks.emoji_data import load_data
+from snn_deploy.convert.artifact import Artifact
+from snn_deploy.convert.certificate import Certificate
+from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.deploy.parity import TARGET_NEURON_STEPS, compare
+
+#: Called with the name of each stage as it begins.
+Stage = Callable[[str], None]
+ENGINES = ("float", "fixed")
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What ``bench`` can be told.
+
+    seeds: networks trained, seeds seed .. seed + seeds - 1. quick: the shorter recipe. certify: compare
+    with Lava.
+    """
+
+    encoder: str = "lif"
+    profile: str = "loihi2"
+    seeds: int = 1
+    seed: int = 0
+    quick: bool = False
+    certify: bool = True
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One trained seed, kept until the table is made."""
+
+    seed: int
+    artifact: Artifact
+    whitening: Mapping[str, Any]
+    ranks: Mapping[str, Mapping[str, NDArray[np.int64]]]
+    asked: Mapping[str, emoji_recall.Embedded]
+    chain: Mapping[str, Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def run(
+    options: BenchOptions, folder: Path, stage: Stage
+) -> tuple[dict[str, Any], Artifact, Mapping[str, Any]]:
+    """Run the task; returns what ``bench --json`` prints, and the first seed's artifact and whitening.
+
+    Writes model.pt and model.snn of each seed into ``folder``.
+    """
+    started = time.perf_counter()
+    runs = [
+        _one_seed(options, seed, folder, stage) for seed in range(options.seed, options.seed + options.seeds)
+    ]
+    first = runs[0]
+    certificate = _certify(first, stage) if options.certify else None
+    stage("baselines")
+    keys = list(first.ranks["fixed"])
+    sizes = {split: len(load_data().rows(split)) for split in task.SPLITS}
+    report = {
+        "task": task.NAME,
+        "n": sizes,
+        "seeds": [r.seed for r in runs],
+        "split": task.SPLIT_STATEMENT,
+        "metrics": {key: _metrics(key, runs) for key in keys},
+        "drop": {
+            key: retrieval.drop(_stack(key, "float", runs), _stack(key, "fixed", runs)).to_json()
+            for key in keys
+        },
+        "drop_pooled": _pooled_drop(runs).to_json(),
+        "chance": {key: retrieval.chance(sizes[key.split(":")[0]]) for key in keys},
+        "baselines": _baselines(options.seed),
+        "chain": dict(first.chain),
+        "activity": {key: emoji_recall.cost_per_query(first.asked[key]) for key in keys},
+        "energy": _energy(first, sizes),
+        "parity": None if certificate is None else certificate.to_json(),
+        "quantisation": dict(first.artifact.network.report),
+        "seconds": {**{f"seed {r.seed}: {k}": v for r in runs for k, v in r.seconds.items()}},
+        "versions": dict(first.artifact.provenance["versions"]),
+        "config": {**vars(options), "model": [f"model-{r.seed}.pt" for r in runs]},
+    }
+    report["seconds"]["total"] = time.perf_counter() - started
+    return report, first.artifact, first.whitening
+
+
+def _one_seed(options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _Run:
+    from snn_deploy.convert.frontends import read_model
+    from snn_deploy.convert.frontends.norse.checkpoint import save_checkpoint
+
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal clock
+        seconds[name] = time.perf_counter() - clock
+        clock = time.perf_counter()
+
+    stage(f"seed {seed}: training {options.encoder} towers in Norse")
+    module, config, _ = task.train(options.encoder, seed=seed, quick=options.quick)
+    model = folder / f"model-{seed}.pt"
+    save_checkpoint(model, module, config)
+    whitening = task.stored_whitening(module)
+    lap("train")
+    stage(f"seed {seed}: converting to {options.profile} integers")
+    source = read_model(model)
+    steps = int(config.metadata["steps"])
+    artifact = convert_graph(
+        source.graph,
+        Options(profile=options.profile, seed=seed),
+        {**source.provenance, "source": model.name, "steps": steps},
+        emoji_recall.calibration_spikes(steps, seed, whitening),
+    )
+    artifact.save(folder / f"model-{seed}.snn")
+    lap("convert")
+    ranks, asked = {}, {}
+    for engine in ENGINES:
+        stage(f"seed {seed}: recall on the {engine} engine")
+        ranks[engine], asked = emoji_recall.recall(artifact, engine, seed, whitening)
+        lap(f"recall {engine}")
+    stage(f"seed {seed}: chains of {HOPS} hops")
+    chain = six_hop_recall(*emoji_recall.caption_readouts(artifact, seed, whitening), seed)
+    lap("chains")
+    return _Run(seed, artifact, whitening, ranks, asked, chain, seconds)
+
+
+def _certify(first: _Run, stage: Stage) -> Certificate:
+    started = time.perf_counter()
+    steps = int(first.artifact.provenance["steps"])
+    neurons = sum(population.neurons for population in first.artifact.network.populations)
+    samples = -(-TARGET_NEURON_STEPS // (neurons * steps))
+    stage(f"parity with Lava on {samples} queries")
+    spikes = emoji_recall.query_spikes(steps, samples, first.seed, first.whitening)
+    certificate = compare(first.artifact, spikes)
+    first.seconds["parity"] = time.perf_counter() - started
+    return certificate
+
+
+def _stack(key: str, engine: str, runs: list[_Run]) -> NDArray[np.int64]:
+    return np.stack([r.ranks[engine][key] for r in runs])
+
+
+def _metrics(key: str, runs: list[_Run]) -> dict[str, Any]:
+    by_engine = {engine: retrieval.summarise(_stack(key, engine, runs)) for engine in ENGINES}
+    return {name: {e: by_engine[e][name].to_json() for e in ENGINES} for name in by_engine["fixed"]}
+
+
+def _pooled_drop(runs: list[_Run]) -> Estimate:
+    """Recall@1 lost over all splits and directions at once: every query counts once."""
+    before, after = (
+        np.concatenate([_stack(key, engine, runs) for key in runs[0].ranks[engine]], axis=1)
+        for engine in ENGINES
+    )
+    return retrieval.drop(before, after)
+
+
+def _baselines(seed: int) -> dict[str, Any]:
+    return {
+        key: {
+            method: {metric: e.to_json() for metric, e in retrieval.summarise(found[None]).items()}
+            for method, found in methods.items()
+        }
+        for split in task.SPLITS
+        for key, methods in emoji_recall.baseline_ranks(split, seed).items()
+    }
+
+
+def _energy(first: _Run, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Counts of one query; joules are not printed where no source gives the chip's prices."""
+    pairs = next(iter(first.asked.values())).vectors.shape[1]
+    return {
+        "proxy": "event counts of the fixed engine; one query, mean over queries",
+        "joules": "unavailable: no public source gives Loihi 2's energy per operation",
+        "host_multiply_accumulates": {split: pairs * n for split, n in sizes.items()},
+    }

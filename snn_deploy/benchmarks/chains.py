@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,7 @@ def six_hop_recall(stored: NDArray[np.float32], cues: NDArray[np.float32], seed:
     ):
         ids = dict(zip(usable.tolist(), memory.store_many(stored[usable]), strict=True))
         row_of = {item: row for row, item in ids.items()}
-        memory.link_many(
-            (ids[a], ids[b]) for path in paths.tolist() for a, b in zip(path, path[1:], strict=False)
-        )
+        memory.link_many((ids[a], ids[b]) for path in paths.tolist() for a, b in pairwise(path))
         hebbian = np.zeros((chains, HOPS))
         table = np.zeros((chains, HOPS))
         for row, path in enumerate(paths.tolist()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from snn_deploy.benchmarks.chains import HOPS, six_hop_recall
 from snn_deploy.benchmarks.metrics import retrieval
 from snn_deploy.benchmarks.metrics.estimate import Estimate
 from snn_deploy.benchmarks.tasks import emoji_captions as task
-from snn_deploy.benchmarks.tasks import emoji_recall
 from snn_deploy.benchmarks.tasks.emoji_data import load_data
+from snn_deploy.benchmarks.tasks.emoji_recall import Deployed, Embedded, baseline_ranks, calibration_spikes
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.certificate import Certificate
 from snn_deploy.deploy.conversion import Options, convert_graph
@@ -47,61 +47,56 @@ class BenchOptions:
 class _Run:
     """One trained seed, kept until the table is made."""
 
-    seed: int
-    artifact: Artifact
-    whitening: Mapping[str, Any]
+    deployed: Deployed
     ranks: Mapping[str, Mapping[str, NDArray[np.int64]]]
-    asked: Mapping[str, emoji_recall.Embedded]
+    asked: Mapping[str, Embedded]
     chain: Mapping[str, Any]
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float]
+
+    @property
+    def artifact(self) -> Artifact:
+        return self.deployed.artifact
 
 
-def run(
-    options: BenchOptions, folder: Path, stage: Stage
-) -> tuple[dict[str, Any], Artifact, Mapping[str, Any]]:
-    """Run the task; returns what ``bench --json`` prints, and the first seed's artifact and whitening.
+def run(options: BenchOptions, folder: Path, stage: Stage) -> tuple[dict[str, Any], Deployed]:
+    """Run the task; returns what ``bench --json`` prints, and the first seed's network for pictures.
 
-    Writes model.pt and model.snn of each seed into ``folder``.
+    Writes model-SEED.pt and model-SEED.snn of each seed into ``folder``.
     """
     started = time.perf_counter()
-    runs = [
-        _one_seed(options, seed, folder, stage) for seed in range(options.seed, options.seed + options.seeds)
-    ]
+    seeds = range(options.seed, options.seed + options.seeds)
+    runs = [_one_seed(options, seed, folder, stage) for seed in seeds]
     first = runs[0]
-    certificate = _certify(first, stage) if options.certify else None
+    seconds = {f"seed {r.deployed.seed}: {k}": v for r in runs for k, v in r.seconds.items()}
+    clock = time.perf_counter()
+    certificate = _certify(first.deployed, stage) if options.certify else None
+    seconds["parity"] = time.perf_counter() - clock
     stage("baselines")
     keys = list(first.ranks["fixed"])
     sizes = {split: len(load_data().rows(split)) for split in task.SPLITS}
     report = {
         "task": task.NAME,
         "n": sizes,
-        "seeds": [r.seed for r in runs],
+        "seeds": list(seeds),
         "split": task.SPLIT_STATEMENT,
         "metrics": {key: _metrics(key, runs) for key in keys},
-        "drop": {
-            key: retrieval.drop(_stack(key, "float", runs), _stack(key, "fixed", runs)).to_json()
-            for key in keys
-        },
-        "drop_pooled": _pooled_drop(runs).to_json(),
+        "drop": {key: _drop([key], runs).to_json() for key in keys},
+        "drop_pooled": _drop(keys, runs).to_json(),
         "chance": {key: retrieval.chance(sizes[key.split(":")[0]]) for key in keys},
         "baselines": _baselines(options.seed),
         "chain": dict(first.chain),
-        "activity": {key: emoji_recall.cost_per_query(first.asked[key]) for key in keys},
+        "activity": {key: first.asked[key].cost_per_query() for key in keys},
         "energy": _energy(first, sizes),
         "parity": None if certificate is None else certificate.to_json(),
         "quantisation": dict(first.artifact.network.report),
-        "seconds": {**{f"seed {r.seed}: {k}": v for r in runs for k, v in r.seconds.items()}},
+        "seconds": {**seconds, "total": time.perf_counter() - started},
         "versions": dict(first.artifact.provenance["versions"]),
-        "config": {**vars(options), "model": [f"model-{r.seed}.pt" for r in runs]},
+        "config": vars(options),
     }
-    report["seconds"]["total"] = time.perf_counter() - started
-    return report, first.artifact, first.whitening
+    return report, first.deployed
 
 
 def _one_seed(options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _Run:
-    from snn_deploy.convert.frontends import read_model
-    from snn_deploy.convert.frontends.norse.checkpoint import save_checkpoint
-
     seconds: dict[str, float] = {}
     clock = time.perf_counter()
 
@@ -112,42 +107,47 @@ def _one_seed(options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _
 
     stage(f"seed {seed}: training {options.encoder} towers in Norse")
     module, config, _ = task.train(options.encoder, seed=seed, quick=options.quick)
+    lap("train")
+    stage(f"seed {seed}: converting to {options.profile} integers")
+    deployed = _deploy(module, config, options, seed, folder)
+    lap("convert")
+    ranks: dict[str, Mapping[str, NDArray[np.int64]]] = {}
+    asked: Mapping[str, Embedded] = {}
+    for engine in ENGINES:
+        stage(f"seed {seed}: recall on the {engine} engine")
+        ranks[engine], asked = deployed.recall(engine)
+        lap(f"recall {engine}")
+    stage(f"seed {seed}: chains of {HOPS} hops")
+    chain = six_hop_recall(*deployed.captions_twice(), seed)
+    lap("chains")
+    return _Run(deployed, ranks, asked, chain, seconds)
+
+
+def _deploy(module: Any, config: Any, options: BenchOptions, seed: int, folder: Path) -> Deployed:
+    """Save the trained towers and convert the file, as ``train`` and ``convert`` do."""
+    from snn_deploy.convert.frontends import read_model
+    from snn_deploy.convert.frontends.norse.checkpoint import save_checkpoint
+
     model = folder / f"model-{seed}.pt"
     save_checkpoint(model, module, config)
     whitening = task.stored_whitening(module)
-    lap("train")
-    stage(f"seed {seed}: converting to {options.profile} integers")
     source = read_model(model)
     steps = int(config.metadata["steps"])
     artifact = convert_graph(
         source.graph,
         Options(profile=options.profile, seed=seed),
         {**source.provenance, "source": model.name, "steps": steps},
-        emoji_recall.calibration_spikes(steps, seed, whitening),
+        calibration_spikes(steps, seed, whitening),
     )
-    artifact.save(folder / f"model-{seed}.snn")
-    lap("convert")
-    ranks, asked = {}, {}
-    for engine in ENGINES:
-        stage(f"seed {seed}: recall on the {engine} engine")
-        ranks[engine], asked = emoji_recall.recall(artifact, engine, seed, whitening)
-        lap(f"recall {engine}")
-    stage(f"seed {seed}: chains of {HOPS} hops")
-    chain = six_hop_recall(*emoji_recall.caption_readouts(artifact, seed, whitening), seed)
-    lap("chains")
-    return _Run(seed, artifact, whitening, ranks, asked, chain, seconds)
+    artifact.save(model.with_suffix(".snn"))
+    return Deployed(artifact, whitening, seed)
 
 
-def _certify(first: _Run, stage: Stage) -> Certificate:
-    started = time.perf_counter()
-    steps = int(first.artifact.provenance["steps"])
-    neurons = sum(population.neurons for population in first.artifact.network.populations)
-    samples = -(-TARGET_NEURON_STEPS // (neurons * steps))
+def _certify(deployed: Deployed, stage: Stage) -> Certificate:
+    neurons = sum(population.neurons for population in deployed.artifact.network.populations)
+    samples = -(-TARGET_NEURON_STEPS // (neurons * deployed.steps))
     stage(f"parity with Lava on {samples} queries")
-    spikes = emoji_recall.query_spikes(steps, samples, first.seed, first.whitening)
-    certificate = compare(first.artifact, spikes)
-    first.seconds["parity"] = time.perf_counter() - started
-    return certificate
+    return compare(deployed.artifact, deployed.query_spikes(samples))
 
 
 def _stack(key: str, engine: str, runs: list[_Run]) -> NDArray[np.int64]:
@@ -159,12 +159,9 @@ def _metrics(key: str, runs: list[_Run]) -> dict[str, Any]:
     return {name: {e: by_engine[e][name].to_json() for e in ENGINES} for name in by_engine["fixed"]}
 
 
-def _pooled_drop(runs: list[_Run]) -> Estimate:
-    """Recall@1 lost over all splits and directions at once: every query counts once."""
-    before, after = (
-        np.concatenate([_stack(key, engine, runs) for key in runs[0].ranks[engine]], axis=1)
-        for engine in ENGINES
-    )
+def _drop(keys: list[str], runs: list[_Run]) -> Estimate:
+    """Recall@1 lost from float to fixed over all queries of ``keys``: every query counts once."""
+    before, after = (np.concatenate([_stack(k, engine, runs) for k in keys], axis=1) for engine in ENGINES)
     return retrieval.drop(before, after)
 
 
@@ -175,7 +172,7 @@ def _baselines(seed: int) -> dict[str, Any]:
             for method, found in methods.items()
         }
         for split in task.SPLITS
-        for key, methods in emoji_recall.baseline_ranks(split, seed).items()
+        for key, methods in baseline_ranks(split, seed).items()
     }
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from snn_deploy.benchmarks import emoji_bench, emoji_pictures
-from snn_deploy.benchmarks.emoji_bench import BenchOptions as BenchOptions
-from snn_deploy.benchmarks.emoji_bench import Stage
+from snn_deploy.benchmarks.emoji_bench import BenchOptions, Stage
 from snn_deploy.benchmarks.report import write_report
 from snn_deploy.benchmarks.tasks import emoji_captions
 from snn_deploy.errors import UsageError
@@ -21,8 +20,6 @@ def run_bench(task: str, options: BenchOptions, folder: Path, stage: Stage) -> t
     if task != emoji_captions.NAME:
         raise UsageError("unknown task", where="TASK", found=task, allowed=emoji_captions.NAME)
     folder.mkdir(parents=True, exist_ok=True)
-    report, artifact, whitening = emoji_bench.run(options, folder, stage)
+    report, deployed = emoji_bench.run(options, folder, stage)
     stage("drawing the report")
-    return report, write_report(
-        folder, report, emoji_pictures.draw(report, artifact, whitening, options.seed)
-    )
+    return report, write_report(folder, report, emoji_pictures.draw(report, deployed))

@@ -23,7 +23,8 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Train, convert, certify against Lava, recall, and report with intervals and baselines."""
-    from snn_deploy.benchmarks.runner import BenchOptions, run_bench
+    from snn_deploy.benchmarks.emoji_bench import BenchOptions
+    from snn_deploy.benchmarks.runner import run_bench
     from snn_deploy.cli.output import stderr_console
 
     options = BenchOptions(encoder, profile, seeds, seed, quick, parity)
@@ -52,8 +53,8 @@ def render(report: Mapping[str, Any]) -> str:
         "",
         f"Recall@1 lost from float to fixed: {100 * drop['value']:+.2f} points "
         f"[{100 * drop['ci95'][0]:+.2f}, {100 * drop['ci95'][1]:+.2f}], n = {drop['n']}",
-        f"chains of {chain['hops']} hops over {chain['stored']} captions: {chain['complete']} of {chain['chains']} "
-        f"complete (NN + edge table: {chain['baseline_complete']})",
+        f"chains of {chain['hops']} hops over {chain['stored']} captions: "
+        f"{chain['complete']} of {chain['chains']} complete (NN + edge table: {chain['baseline_complete']})",
     ]
     for key, cost in report["activity"].items():
         lines.append(

@@ -16,7 +16,8 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """The whole path on real drawings and captions: ``bench emoji-captions --quick``."""
-    from snn_deploy.benchmarks.runner import BenchOptions, run_bench
+    from snn_deploy.benchmarks.emoji_bench import BenchOptions
+    from snn_deploy.benchmarks.runner import run_bench
     from snn_deploy.cli.bench import render
     from snn_deploy.cli.output import stderr_console
 

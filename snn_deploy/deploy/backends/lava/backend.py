@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Collection
 
-import numpy as np
-
-from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.deploy.backends.base import Availability, InputSpikes, Progress
-from snn_deploy.deploy.backends.chunked import Gather
-from snn_deploy.deploy.backends.lava.graph import ProcessGraph, process_graph
-from snn_deploy.deploy.backends.lava.guard import Limits, run_guarded
+from snn_deploy.deploy.backends.lava.guard import Limits
 from snn_deploy.deploy.backends.lava.interpreter import find_interpreter
-from snn_deploy.deploy.backends.lava.job import job_folder, lay_out, take_apart, write_job
-from snn_deploy.deploy.backends.lava.plan import Plan, Strategy, make_plan
-from snn_deploy.deploy.result import ActivityCounter, RunResult
-from snn_deploy.deploy.spikes import checked_inputs
-from snn_deploy.errors import BackendUnavailable
+from snn_deploy.deploy.backends.lava.plan import Strategy
+from snn_deploy.deploy.backends.lava.run import run_network
+from snn_deploy.deploy.result import RunResult
 
 
 class LavaBackend:
@@ -59,76 +49,13 @@ class LavaBackend:
         batch: samples side by side in one Lava run, as block-diagonal copies of the network.
         Raises BackendUnavailable when Lava is not there, does not answer or fails.
         """
-        interpreter = find_interpreter()
-        if interpreter.problem:
-            raise BackendUnavailable(
-                interpreter.problem, where=interpreter.path or "backend lava", remedy=interpreter.remedy
-            )
-        started = time.perf_counter()
-        network = artifact.network
-        spikes, samples, steps = checked_inputs(network, inputs)
-        plan = make_plan(network, samples, steps, self._strategy, batch)
-        graph = process_graph(network, plan)
-        counter, gather = ActivityCounter(network), Gather(network, record)
-        seconds = {"run": 0.0, "compile": 0.0}
-        versions: dict[str, str] = {}
-        per_run = plan.chunks * plan.copies
-        for first in range(0, samples, per_run):
-            rasters = {name: raster[first : first + per_run] for name, raster in spikes.items()}
-            taken = min(per_run, samples - first)
-            with job_folder() as folder:
-                laid = {f"source {name}": lay_out(raster, plan) for name, raster in rasters.items()}
-                files = write_job(folder, graph, plan, laid)
-                answer = run_guarded(
-                    interpreter, folder, self._limits, _sample_progress(progress, plan, first, taken)
-                )
-                for population in network.populations:
-                    rows = np.load(files[f"sink {population.name}"], mmap_mode="r", allow_pickle=False)
-                    rasters[population.name] = take_apart(rows, plan)[:taken]
-            for name, raster in rasters.items():
-                counter.add(name, raster)
-            gather.add(rasters)
-            seconds = {key: value + answer["seconds"][key] for key, value in seconds.items()}
-            versions = answer["versions"]
-            if progress is not None:
-                progress(first + taken)
-        seconds["total"] = time.perf_counter() - started
-        return RunResult(
-            backend=self.name,
-            samples=samples,
-            steps=steps,
-            counts=gather.counts(),
-            spikes=gather.spikes(),
-            layers=counter.layers(),
-            seconds=MappingProxyType(seconds),
-            versions=MappingProxyType({"snn-deploy": __version__, **versions}),
-            notes=MappingProxyType(_notes(plan, graph)),
+        return run_network(
+            self.name,
+            artifact.network,
+            inputs,
+            record=record,
+            batch=batch,
+            progress=progress,
+            limits=self._limits,
+            strategy=self._strategy,
         )
-
-
-def _sample_progress(
-    progress: Progress | None, plan: Plan, first: int, taken: int
-) -> Callable[[int], None] | None:
-    """Translate finished Lava steps into finished samples."""
-    if progress is None:
-        return None
-    latency = max(plan.depth.values())
-
-    def beat(step: int) -> None:
-        groups = max(0, (step - latency - plan.steps) // plan.interval + 1)
-        progress(first + min(taken, groups * plan.copies))
-
-    return beat
-
-
-def _notes(plan: Plan, graph: ProcessGraph) -> dict[str, Any]:
-    return {
-        "run_config": "Loihi2SimCfg(select_tag='fixed_pt')",
-        "strategy": plan.strategy,
-        "copies": plan.copies,
-        "groups_per_run": plan.chunks,
-        "lava_runs": plan.runs,
-        "lava_steps": plan.lava_steps,
-        "lava_processes": len(graph.processes),
-        "switched_on": [process.name for process in graph.processes if process.switch],
-    }

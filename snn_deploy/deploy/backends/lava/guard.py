@@ -49,6 +49,13 @@ class Limits:
     memory_bytes: int | None = None
 
 
+class ChildTraceback(Exception):
+    """The cause of an error that a child reported: the child's own traceback, as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("\n" + text.rstrip())
+
+
 def run_guarded(
     interpreter: Interpreter, folder: Path, limits: Limits, progress: Callable[[int], None] | None = None
 ) -> dict[str, Any]:
@@ -57,7 +64,7 @@ def run_guarded(
     progress: called with the last Lava step that every sink has finished.
     Raises BackendUnavailable with the child's own traceback, or with what ended it.
     """
-    processes.remove(processes.stale_segments())
+    processes.remove([*processes.stale_segments(), *processes.stale_folders()])
     with _child(interpreter, folder) as child:
         watch = _Watch(child, folder, limits)
         while True:

@@ -10,7 +10,6 @@ beat.npy        last finished Lava step of each sink  answer.json   seconds and 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -21,21 +20,23 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.convert.arrays import AnyArray
+from snn_deploy.deploy.backends.lava import processes
 from snn_deploy.deploy.backends.lava.graph import Process, ProcessGraph
 from snn_deploy.deploy.backends.lava.plan import Plan
 
 #: Messages that a Lava channel can hold. Processes of one step need one; Lava's 64 would only fill /dev/shm.
 CHANNEL_SIZE = 2
-#: AF_UNIX allows 108 bytes, of which Lava's shared memory manager needs about 40 below the folder.
-_LONGEST_FOLDER = 64
+#: AF_UNIX paths hold 107 bytes, of which Lava's shared memory manager takes 32 below the folder.
+_LONGEST_FOLDER = 75
 
 
 @contextmanager
 def job_folder() -> Iterator[Path]:
     """A folder of our own for one run, gone afterwards."""
     parent = tempfile.gettempdir()
-    parent = parent if len(parent) + 24 < _LONGEST_FOLDER else "/tmp"
-    folder = Path(tempfile.mkdtemp(prefix=f"snnd-{os.getpid()}-", dir=parent))
+    prefix = processes.folder_prefix()
+    parent = parent if len(f"{parent}/{prefix}12345678") <= _LONGEST_FOLDER else "/tmp"
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
         yield folder
     finally:

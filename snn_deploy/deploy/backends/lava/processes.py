@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +81,8 @@ def end_group(group: int, seconds: float = 5.0) -> None:
 
 def prefix_of(pid: int) -> str:
     """The prefix that process ``pid``, while it exists, gives its shared memory (see worker/safety.py)."""
-    namespace = Path("/proc/self/ns/pid").stat().st_ino
     fields = stat_fields(pid)
-    return f"snnd-{namespace}-{pid}-{fields[19]}-" if fields else ""
+    return f"snnd-{_namespace()}-{pid}-{fields[19]}-" if fields else ""
 
 
 def segments(prefix: str) -> list[Path]:
@@ -91,16 +92,40 @@ def segments(prefix: str) -> list[Path]:
 
 def stale_segments() -> list[Path]:
     """Shared memory of runs that are gone, leader and all."""
-    namespace = Path("/proc/self/ns/pid").stat().st_ino
     stale = []
-    for segment in segments(f"snnd-{namespace}-"):
+    for segment in segments(f"snnd-{_namespace()}-"):
         pid = segment.name.split("-")[2]
-        if not pid.isdigit() or not segment.name.startswith(prefix_of(int(pid)) or "gone"):
+        live = prefix_of(int(pid)) if pid.isdigit() else ""
+        if not live or not segment.name.startswith(live):
             stale.append(segment)
     return stale
 
 
+def folder_prefix() -> str:
+    """What the name of a job folder of this process begins with (see job.py)."""
+    return f"snnd-{_namespace()}-{os.getpid()}-"
+
+
+def stale_folders() -> list[Path]:
+    """Job folders of hosts that are gone."""
+    parents = {Path(tempfile.gettempdir()), Path("/tmp")}
+    folders = [folder for parent in parents for folder in parent.glob(f"snnd-{_namespace()}-*")]
+    return sorted(folder for folder in folders if not _alive(folder.name.split("-")[2]))
+
+
+def _alive(pid: str) -> bool:
+    return not pid.isdigit() or bool(stat_fields(int(pid)))
+
+
+def _namespace() -> int:
+    """This pid namespace: a pid means nothing in another one, which may share /dev/shm and /tmp."""
+    return Path("/proc/self/ns/pid").stat().st_ino
+
+
 def remove(paths: list[Path]) -> None:
-    """Delete shared memory, whoever comes first."""
+    """Delete shared memory and folders, whoever comes first."""
     for path in paths:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

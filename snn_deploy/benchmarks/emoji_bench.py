@@ -58,8 +58,17 @@ class _Run:
         return self.deployed.artifact
 
 
-def run(options: BenchOptions, folder: Path, stage: Stage) -> tuple[dict[str, Any], Deployed]:
-    """Run the task; returns what ``bench --json`` prints, and the first seed's network for pictures.
+@dataclass(frozen=True)
+class BenchResult:
+    """What ``bench --json`` prints, the first seed's network, and its certificate if one was asked for."""
+
+    report: dict[str, Any]
+    deployed: Deployed
+    certificate: Certificate | None
+
+
+def run(options: BenchOptions, folder: Path, stage: Stage) -> BenchResult:
+    """Run the task.
 
     Writes model-SEED.pt and model-SEED.snn of each seed into ``folder``.
     """
@@ -93,7 +102,7 @@ def run(options: BenchOptions, folder: Path, stage: Stage) -> tuple[dict[str, An
         "versions": dict(first.artifact.provenance["versions"]),
         "config": vars(options),
     }
-    return report, first.deployed
+    return BenchResult(report, first.deployed, certificate)
 
 
 def _one_seed(options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _Run:

@@ -53,7 +53,7 @@ def recall_bars(report: Mapping[str, Any], metric: str) -> str:
     for position, key in zip(positions, keys, strict=True):
         level = report["chance"][key][metric]
         axes.hlines(
-            level, position - 0.4, position + 0.4, color=_CHANCE, label="chance" if position == 0 else None
+            level, position - 0.4, position + 0.4, color=_CHANCE, label="chance" if position == 0 else ""
         )
     axes.set_xticks(positions, [key.replace(": ", "\n") for key in keys], fontsize=8)
     axes.set_ylabel(metric, fontsize=8)

@@ -28,8 +28,10 @@ def bench(
     from snn_deploy.cli.output import stderr_console
 
     options = BenchOptions(encoder, profile, seeds, seed, quick, parity)
-    report, page = run_bench(task, options, output, stderr_console().print)
-    emit({**report, "page": page}, as_json, render)
+    result = run_bench(task, options, output, stderr_console().print)
+    emit(result.report, as_json, render)
+    if result.certificate is not None:
+        result.certificate.require_equal(str(output))
 
 
 def render(report: Mapping[str, Any]) -> str:

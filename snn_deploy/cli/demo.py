@@ -21,7 +21,9 @@ def demo(
     from snn_deploy.cli.bench import render
     from snn_deploy.cli.output import stderr_console
 
-    report, page = run_bench(
+    result = run_bench(
         "emoji-captions", BenchOptions(encoder=encoder, quick=True), output, stderr_console().print
     )
-    emit({**report, "page": page}, as_json, render)
+    emit(result.report, as_json, render)
+    if result.certificate is not None:
+        result.certificate.require_equal(str(output))

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_deploy.errors import VerificationMismatch
+
 
 @dataclass(frozen=True)
 class Divergence:
@@ -55,6 +57,17 @@ class Certificate:
     steps: int
     hashes: Mapping[str, str]
     versions: Mapping[str, str]
+
+    def require_equal(self, where: str) -> None:
+        """Raise VerificationMismatch (exit code 6) where the two runs differ."""
+        if not self.equal:
+            raise VerificationMismatch(
+                f"the run is not {self.claim}",
+                where=where,
+                found=f"{self.mismatches} mismatches in {self.neuron_steps} neuron-steps",
+                allowed="0",
+                remedy="This is a bug of snn-deploy: please report it with the certificate.",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain containers for JSON."""

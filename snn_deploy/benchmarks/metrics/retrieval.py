@@ -50,12 +50,12 @@ def ranks_of_scores(scores: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
 
 def hit_at(found: NDArray[np.int64], k: int) -> NDArray[np.float64]:
     """1 where the rank is at most k, else 0; shape of ``found``."""
-    return ((found != NOT_FOUND) & (found <= k)).astype(np.float64)
+    return np.asarray((found != NOT_FOUND) & (found <= k), dtype=np.float64)
 
 
 def reciprocal(found: NDArray[np.int64]) -> NDArray[np.float64]:
     """1 / rank, 0 where not found."""
-    return np.where(found == NOT_FOUND, 0.0, 1.0 / np.maximum(found, 1))
+    return np.asarray(np.where(found == NOT_FOUND, 0.0, 1.0 / np.maximum(found, 1)), dtype=np.float64)
 
 
 def summarise(found: NDArray[np.int64]) -> dict[str, Estimate]:

@@ -22,7 +22,7 @@ def spike_raster(rasters: Mapping[str, NDArray[np.uint8]]) -> str:
     for i, (name, raster) in enumerate(rasters.items()):
         axes = figure.add_subplot(len(rasters), 1, i + 1)
         step, neuron = np.nonzero(raster)
-        axes.plot(step, neuron, linestyle="none", marker="|", markersize=2.2, color="black")
+        axes.plot(step, neuron, linestyle="none", marker=".", markersize=1.6, color="black")
         axes.set_xlim(-0.5, raster.shape[0] - 0.5)
         axes.set_ylim(-1, raster.shape[1])
         axes.set_yticks([0, raster.shape[1] - 1])

@@ -36,9 +36,9 @@ class AssociativeMemory:
     """Items (unit key, sparse code, meta) and weighted links between them, on disk.
 
     The first hop is FAISS's exact inner product over unit keys; a chain runs over sparse codes (see
-    codes.py and hops.py). One process writes, any number may read; a reader follows
-    the writer's commits. A store, link or forget is on disk when the call returns (SQLite, WAL, full sync). Neighbour
-    index and postings are caches, built at the first recall and never trusted over the database.
+    codes.py and hops.py). One process writes, any number may read; a reader follows the writer's commits.
+    A store, link or forget is on disk when the call returns (SQLite, WAL, full sync). Neighbour index and
+    postings are caches, built at the first recall and never trusted over the database.
 
     **Unit statistics.** Codes are made with per-unit mean and deviation. They are fitted when the number
     of items first reaches each of ``fit_at`` (default 64, 256, 1024, 4096) and at :meth:`refit`, over all
@@ -46,7 +46,9 @@ class AssociativeMemory:
     that reached the mark. Between fits the codes of stored items never change.
     """
 
-    def __init__(self, path: Path, database: Database, release: Callable[[], None], *, readonly: bool) -> None:
+    def __init__(
+        self, path: Path, database: Database, release: Callable[[], None], *, readonly: bool
+    ) -> None:
         self.path = path
         self.readonly = readonly
         self.layout = database.layout()
@@ -124,19 +126,23 @@ class AssociativeMemory:
         count = unit.shape[0]
         for name, given in (("metas", metas), ("ids", ids)):
             if given is not None and len(given) != count:
-                raise UsageError(f"not one of {name} for each key", where=name, found=len(given), allowed=count)
+                raise UsageError(
+                    f"not one of {name} for each key", where=name, found=len(given), allowed=count
+                )
         with self._mutex:
             with self._changing() as updates:
                 chosen = self._new_ids(count, ids)
                 fitted = fit_if_due(self._database, self.layout, self._coder, unit)
                 codes = (fitted or self._coder).encode(unit)
-                self._database.insert_items(chosen, unit, codes, metas if metas is not None else [None] * count)
+                self._database.insert_items(
+                    chosen, unit, codes, metas if metas is not None else [None] * count
+                )
                 updates.append(lambda caches: caches.add(chosen, unit, codes))
             self._recode(fitted)
         return chosen
 
     def refit(self) -> int:
-        """Fit the unit statistics on all stored keys, recode them in one transaction; returns their number."""
+        """Fit the unit statistics on all stored keys and recode them at once; returns their number."""
         self._check_writable()
         none = np.empty((0, self.layout.dim), np.float32)
         with self._mutex:
@@ -222,7 +228,9 @@ class AssociativeMemory:
         """
         check_positive(hops, "hops")
         if policy not in POLICIES:
-            raise UsageError("unknown policy", where="policy", found=repr(policy), allowed=", ".join(POLICIES))
+            raise UsageError(
+                "unknown policy", where="policy", found=repr(policy), allowed=", ".join(POLICIES)
+            )
         if not 0.0 <= stop_confidence <= 1.0:
             raise UsageError(
                 "out of range", where="stop_confidence", found=repr(stop_confidence), allowed="0 to 1"
@@ -245,7 +253,7 @@ class AssociativeMemory:
             return Chain(start, score, policy, tuple(path), stopped)
 
     def resolve(self, key_or_id: ArrayLike | int) -> tuple[int, float]:
-        """Id of the stored item that a cue stands for, and its cosine: the item itself, or the nearest key's."""
+        """Id of the stored item that a cue stands for, and its cosine with the cue (1 for an id)."""
         with self._mutex:
             if np.ndim(key_or_id) == 0:
                 item = checked_id(key_or_id, "id")
@@ -364,7 +372,9 @@ class AssociativeMemory:
         unknown = self._database.missing(ids)
         if unknown:
             raise UsageError(
-                Violation("no item of this id", f"id {item}", remedy="It was never stored, or it was forgotten.")
+                Violation(
+                    "no item of this id", f"id {item}", remedy="It was never stored, or it was forgotten."
+                )
                 for item in dict.fromkeys(unknown)
             )
 

@@ -78,14 +78,16 @@ class Contents:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours: damage is :class:`UnsafeFile`, a busy or full disk :class:`BackendUnavailable`."""
+    """SQLite's errors as ours: :class:`UnsafeFile` for damage, else :class:`BackendUnavailable`."""
     try:
         yield
     except sqlite3.OperationalError as error:
         text = str(error)
         if "no such" in text or "malformed" in text:
             raise damaged(path, text) from error
-        raise BackendUnavailable("the memory's database cannot be used", where=str(path), found=text) from error
+        raise BackendUnavailable(
+            "the memory's database cannot be used", where=str(path), found=text
+        ) from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise damaged(path, str(error)) from error
 
@@ -143,7 +145,7 @@ class Database:
         return False
 
     def prepare_writing(self) -> None:
-        """WAL with a full sync at each commit: an acknowledged row survives a crash of the process or host."""
+        """WAL with a full sync at each commit: an acknowledged row survives a crash."""
         with translated(self.path):
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
@@ -344,10 +346,12 @@ class Database:
         )
 
     def _check_rows(self, keys: Float32, codes: Code, layout: Layout) -> None:
-        """A key of norm 1 and a code of increasing units: what a page of zeros or noise does not look like."""
+        """Keys of norm 1 and codes of increasing units: pages of zeros or noise are neither."""
         norms = np.einsum("ij,ij->i", keys, keys)
         if not np.all(np.abs(norms - 1.0) < 1e-3):
-            raise damaged(self.path, f"{int((~(np.abs(norms - 1.0) < 1e-3)).sum())} keys that are not unit vectors")
+            raise damaged(
+                self.path, f"{int((~(np.abs(norms - 1.0) < 1e-3)).sum())} keys that are not unit vectors"
+            )
         if (np.diff(codes.astype(np.int32), axis=1) <= 0).any() or (codes >= layout.code_dim).any():
             raise damaged(self.path, "codes whose units are out of order or out of range")
 
@@ -384,5 +388,8 @@ def encode_meta(meta: Meta | None) -> str | None:
         return json.dumps(dict(meta), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            "meta must be a JSON object", where="meta", found=str(error), allowed="strings, numbers, lists, objects"
+            "meta must be a JSON object",
+            where="meta",
+            found=str(error),
+            allowed="strings, numbers, lists, objects",
         ) from error

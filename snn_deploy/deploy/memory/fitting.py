@@ -15,7 +15,7 @@ from snn_deploy.errors import UsageError
 def fit_if_due(
     database: Database, layout: Layout, coder: SparseCoder, arriving: Float32
 ) -> SparseCoder | None:
-    """:func:`fit`, if ``arriving`` keys take the memory to a mark of ``fit_at`` it was not fitted at, else None."""
+    """:func:`fit`, if ``arriving`` keys take the memory to its next mark of ``fit_at``, else None."""
     marks = [mark for mark in layout.fit_at if mark > coder.statistics.items]
     # Counting reads the whole id index, so it is left out once the last mark is behind.
     if not marks or database.count("items") + arriving.shape[0] < min(marks):

@@ -10,7 +10,7 @@ from snn_deploy.deploy.memory.database import Database, Layout, new_layout
 from snn_deploy.deploy.memory.locking import WriterLock
 from snn_deploy.errors import UsageError, Violation
 
-# Each fit sees four times the items of the one before; after the last, units move by about 1 % and codes stay.
+# Each fit sees four times the items of the one before; after the last, codes stay.
 DEFAULT_FIT_AT = (64, 256, 1024, 4096)
 _DEFAULTS = {"code_dim": 16384, "k": 50, "seed": 0}
 _RANGES = {"dim": (1, 65536), "code_dim": (2, CODE_DIM_MAX), "k": (1, 4096), "seed": (0, 2**63 - 1)}
@@ -68,7 +68,9 @@ def _create_or_compare(
     if database.fresh:
         if not creating:
             raise UsageError(
-                "an empty file, no memory in it", where=str(store), remedy="Create the memory anew with dim=..."
+                "an empty file, no memory in it",
+                where=str(store),
+                remedy="Create the memory anew with dim=...",
             )
         database.create(_layout(wanted, fit_at))
         return
@@ -96,7 +98,10 @@ def _layout(wanted: Mapping[str, int | None], fit_at: tuple[int, ...]) -> Layout
     numbers = {**_DEFAULTS, **{name: value for name, value in wanted.items() if value is not None}}
     if numbers["k"] >= numbers["code_dim"]:
         raise UsageError(
-            "more winners than units", where="k", found=numbers["k"], allowed=f"below code_dim {numbers['code_dim']}"
+            "more winners than units",
+            where="k",
+            found=numbers["k"],
+            allowed=f"below code_dim {numbers['code_dim']}",
         )
     return new_layout(numbers["dim"], numbers["code_dim"], numbers["k"], numbers["seed"], fit_at)
 

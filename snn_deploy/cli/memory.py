@@ -110,7 +110,7 @@ def chain(
     start: Annotated[int | None, typer.Option("--from", help="Cue: the id of a stored item.")] = None,
     hops: Annotated[int, typer.Option(help="Number of associations to follow.")] = 6,
     policy: Annotated[str, typer.Option(help="threshold, hebbian or willshaw.")] = "threshold",
-    stop_confidence: Annotated[float, typer.Option(help="Overlap below which the chain ends.")] = 0.5,
+    stop_confidence: Annotated[float, typer.Option(help="Overlap below which the chain ends.")] = 0.8,
     row: Row = 0,
     array: Array = "counts",
     on_off: OnOff = False,
@@ -168,7 +168,8 @@ def compact(store: Store, as_json: JsonOption = False) -> None:
 
     with AssociativeMemory.open(store) as memory:
         memory.compact()
-    emit({"bytes": store.stat().st_size}, as_json, _lines)
+        bytes_left = memory.stats().database_bytes
+    emit({"database_bytes": bytes_left}, as_json, _lines)
 
 
 def _lines(result: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ from snn_deploy.deploy.memory.caches import Caches
 from snn_deploy.deploy.memory.chain import Chain, Hop
 from snn_deploy.deploy.memory.checks import check_positive, checked_id
 from snn_deploy.deploy.memory.codes import SignedHadamard, SparseCoder, UnitStatistics
-from snn_deploy.deploy.memory.database import Contents, Database, Meta, damaged, joined
+from snn_deploy.deploy.memory.contents import Contents, joined
+from snn_deploy.deploy.memory.database import Database, Meta, damaged
 from snn_deploy.deploy.memory.filters import Filter, matching_ids
 from snn_deploy.deploy.memory.fitting import fit, fit_if_due
 from snn_deploy.deploy.memory.hops import POLICIES, Cue
@@ -218,13 +219,14 @@ class AssociativeMemory:
         key_or_id: ArrayLike | int,
         hops: int,
         policy: str = "threshold",
-        stop_confidence: float = 0.5,
+        stop_confidence: float = 0.8,
     ) -> Chain:
         """Follow associations for ``hops`` hops from a stored item, or from the item nearest to a key.
 
         The start is cleaned up to the nearest stored key, whose code is then the first cue. ``policy`` is
         ``threshold``, ``hebbian`` or ``willshaw`` (hops.py). The chain ends early before a hop whose
-        overlap is below ``stop_confidence``, in [0, 1].
+        overlap is below ``stop_confidence``, in [0, 1]: at 1 an item without a link ends the chain, below
+        that an item similar enough lends its own.
         """
         check_positive(hops, "hops")
         if policy not in POLICIES:
@@ -280,7 +282,7 @@ class AssociativeMemory:
                 hub_ratio=float(use.max() / use.mean()) if caches.postings.size else 0.0,
                 tombstones=caches.tombstones,
                 code_bytes=caches.postings.nbytes + caches.edges.nbytes,
-                database_bytes=self.path.stat().st_size,
+                database_bytes=self._database.nbytes,
                 snapshot=snapshot_path(self.path).exists(),
             )
 

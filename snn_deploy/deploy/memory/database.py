@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snn_deploy.deploy.memory.codes import Code, UnitStatistics
+from snn_deploy.deploy.memory.contents import Contents, Ids, Layout
 from snn_deploy.deploy.memory.vectors import Float32
 from snn_deploy.errors import BackendUnavailable, UnsafeFile, UsageError
 
-Ids = NDArray[np.int64]
 Meta: TypeAlias = Mapping[str, Any]
 
 APPLICATION_ID = 0x534E4E4D  # "SNNM" in the file header: other people's databases are refused
@@ -43,37 +40,6 @@ CREATE TABLE edges (row INTEGER PRIMARY KEY AUTOINCREMENT,
                     weight REAL NOT NULL, UNIQUE (source, target));
 CREATE INDEX edges_by_target ON edges(target);
 """
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a memory is made of, fixed when it is created."""
-
-    dim: int
-    code_dim: int
-    k: int
-    seed: int
-    fit_at: tuple[int, ...]
-    uuid: str
-
-
-@dataclass(frozen=True, eq=False)
-class Contents:
-    """Items and edges in the order of their rows, and how far they reach.
-
-    ``ids`` int64 (items,), ``keys`` float32 (items, dim), ``codes`` uint16 (items, k), ``sources`` and
-    ``targets`` int64 (edges,), ``weights`` float64 (edges,).
-    """
-
-    ids: Ids
-    keys: Float32
-    codes: Code
-    sources: Ids
-    targets: Ids
-    weights: NDArray[np.float64]
-    epoch: int
-    last_item: int
-    last_edge: int
 
 
 @contextmanager
@@ -355,6 +321,14 @@ class Database:
         if (np.diff(codes.astype(np.int32), axis=1) <= 0).any() or (codes >= layout.code_dim).any():
             raise damaged(self.path, "codes whose units are out of order or out of range")
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the database, the write-ahead log's pages counted in."""
+        with translated(self.path):
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+            return int(pages * size)
+
     def compact(self) -> None:
         """Give free pages back to the file system and empty the write-ahead log."""
         with translated(self.path):
@@ -364,18 +338,6 @@ class Database:
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
         self._connection.close()
-
-
-def joined(first: Contents, then: Contents) -> Contents:
-    """``first`` extended by the rows that were appended after it."""
-    names = ("ids", "keys", "codes", "sources", "targets", "weights")
-    arrays: dict[str, Any] = {n: np.concatenate((getattr(first, n), getattr(then, n))) for n in names}
-    return Contents(**arrays, epoch=then.epoch, last_item=then.last_item, last_edge=then.last_edge)
-
-
-def new_layout(dim: int, code_dim: int, k: int, seed: int, fit_at: Sequence[int]) -> Layout:
-    """A layout with an identity of its own, by which snapshots know their database."""
-    return Layout(dim, code_dim, k, seed, tuple(sorted(fit_at)), uuid.uuid4().hex)
 
 
 def encode_meta(meta: Meta | None) -> str | None:

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from snn_deploy.deploy.memory.codes import SparseCoder, UnitStatistics
-from snn_deploy.deploy.memory.database import Database, Layout
+from snn_deploy.deploy.memory.contents import Layout
+from snn_deploy.deploy.memory.database import Database
 from snn_deploy.deploy.memory.vectors import Float32
 from snn_deploy.errors import UsageError
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from snn_deploy.deploy.memory.codes import CODE_DIM_MAX
-from snn_deploy.deploy.memory.database import Database, Layout, new_layout
+from snn_deploy.deploy.memory.contents import Layout, new_layout
+from snn_deploy.deploy.memory.database import Database
 from snn_deploy.deploy.memory.locking import WriterLock
 from snn_deploy.errors import UsageError, Violation
 

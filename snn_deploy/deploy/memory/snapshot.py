@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.deploy.memory.database import Contents, Layout
+from snn_deploy.deploy.memory.contents import Contents, Layout
 
 _MAGIC = "snn-deploy memory snapshot 1"
 _HEADER_MAX = 65536

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.deploy.memory.caches import Caches
-from snn_deploy.deploy.memory.database import Contents
+from snn_deploy.deploy.memory.contents import Contents
 from snn_deploy.deploy.memory.hops import Cue, hebbian_field, threshold_hop, willshaw_field
 
 UNITS, K, ITEMS, EDGES = 256, 9, 300, 700

@@ -29,6 +29,7 @@ Meta: TypeAlias = Mapping[str, Any]
 
 APPLICATION_ID = 0x534E4E4D  # "SNNM" in the file header: other people's databases are refused
 SCHEMA_VERSION = 1
+_NORM_ERROR = 1e-5  # of a squared norm; float32 entries leave 1e-7
 PROJECTION = "signed-hadamard-1"
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -313,11 +314,9 @@ class Database:
 
     def _check_rows(self, keys: Float32, codes: Code, layout: Layout) -> None:
         """Keys of norm 1 and codes of increasing units: pages of zeros or noise are neither."""
-        norms = np.einsum("ij,ij->i", keys, keys)
-        if not np.all(np.abs(norms - 1.0) < 1e-3):
-            raise damaged(
-                self.path, f"{int((~(np.abs(norms - 1.0) < 1e-3)).sum())} keys that are not unit vectors"
-            )
+        wrong = int((np.abs(np.einsum("ij,ij->i", keys, keys, dtype=np.float64) - 1.0) > _NORM_ERROR).sum())
+        if wrong or not np.isfinite(keys).all():
+            raise damaged(self.path, f"{wrong} keys that are not unit vectors")
         if (np.diff(codes.astype(np.int32), axis=1) <= 0).any() or (codes >= layout.code_dim).any():
             raise damaged(self.path, "codes whose units are out of order or out of range")
 

@@ -40,6 +40,8 @@ def open_database(
     if not store.parent.is_dir() or store.is_dir():
         found = "a folder of that name" if store.is_dir() else f"no folder {store.parent}"
         raise UsageError("a memory is one file in an existing folder", where=str(store), found=found)
+    if not store.exists():
+        _layout(wanted, fit_at)  # an impossible layout must not leave an empty file
     database = Database(store, readonly=readonly)
     lock: WriterLock | None = None
     try:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.deploy.memory.contents import Contents, Layout
+from snn_deploy.errors import BackendUnavailable
 
 _MAGIC = "snn-deploy memory snapshot 1"
 _HEADER_MAX = 65536
@@ -57,14 +58,26 @@ def write_snapshot(store: Path, layout: Layout, contents: Contents) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise BackendUnavailable(
+            "the snapshot could not be written",
+            where=str(target),
+            found=str(error),
+            remedy="The memory itself is unharmed; make room and try again.",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
     return target
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a crash."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_snapshot(store: Path, layout: Layout, epoch: int) -> Contents | None:

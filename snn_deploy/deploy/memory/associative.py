@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -159,7 +160,7 @@ class AssociativeMemory:
     def link_many(self, pairs: Iterable[tuple[int, int]], weight: float = 1.0) -> None:
         """Associate each pair (source id, target id) in one transaction, all with one positive weight."""
         self._check_writable()
-        if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight > 0):
+        if not (isinstance(weight, Real) and math.isfinite(weight) and weight > 0):
             raise UsageError("weight out of range", where="weight", found=repr(weight), allowed="finite, > 0")
         links = [(checked_id(a, "source"), checked_id(b, "target")) for a, b in pairs]
         with self._changing() as updates:

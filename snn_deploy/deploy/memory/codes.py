@@ -19,7 +19,7 @@ Float32 = NDArray[np.float32]
 Code = NDArray[np.uint16]
 
 CODE_DIM_MAX = 65536  # units are stored as uint16
-_CHUNK = 64  # keys projected at once: 64 x 16384 float32 = 4 MiB, which stays in cache
+_CHUNK = 16  # keys projected at once: 16 x 16384 float32 = 1 MiB, which stays in cache
 _SCALE_FLOOR = 0.05  # of the units' rms deviation: a nearly constant unit must not win by its rounding
 
 

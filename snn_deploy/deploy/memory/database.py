@@ -55,6 +55,8 @@ def translated(path: Path) -> Iterator[None]:
         raise BackendUnavailable(
             "the memory's database cannot be used", where=str(path), found=text
         ) from error
+    except sqlite3.ProgrammingError as error:
+        raise UsageError("this memory is closed", where=str(path), found=str(error)) from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise damaged(path, str(error)) from error
 
@@ -250,7 +252,8 @@ class Database:
     def missing(self, ids: Iterable[int]) -> list[int]:
         """Those of ``ids`` that no item has."""
         query = "SELECT 1 FROM items WHERE id=?"
-        return [item for item in ids if self._connection.execute(query, (item,)).fetchone() is None]
+        with translated(self.path):
+            return [item for item in ids if self._connection.execute(query, (item,)).fetchone() is None]
 
     def links(self, source: int) -> list[tuple[int, float]]:
         """Targets and weights of an item's edges, heaviest first, then in the order of the ids."""

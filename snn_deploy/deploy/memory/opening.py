@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from pathlib import Path
 
 from snn_deploy.deploy.memory.codes import CODE_DIM_MAX
@@ -106,18 +107,20 @@ def _layout(wanted: Mapping[str, int | None], fit_at: tuple[int, ...]) -> Layout
             found=numbers["k"],
             allowed=f"below code_dim {numbers['code_dim']}",
         )
-    return new_layout(numbers["dim"], numbers["code_dim"], numbers["k"], numbers["seed"], fit_at)
+    return new_layout(
+        **{name: int(value) for name, value in numbers.items()}, fit_at=[int(n) for n in fit_at]
+    )
 
 
 def _check_ranges(wanted: Mapping[str, int | None], fit_at: tuple[int, ...]) -> None:
     bad = []
     for name, value in wanted.items():
         low, high = _RANGES[name]
-        whole = value is None or (isinstance(value, int) and not isinstance(value, bool))
+        whole = value is None or (isinstance(value, Integral) and not isinstance(value, bool))
         if not whole or (value is not None and not low <= value <= high):
             bad.append(Violation("out of range", name, repr(value), f"whole number, {low} to {high}"))
     for mark in fit_at:
-        if isinstance(mark, bool) or not isinstance(mark, int) or mark < 1:
+        if isinstance(mark, bool) or not isinstance(mark, Integral) or mark < 1:
             bad.append(Violation("out of range", "fit_at", repr(mark), "numbers of items, >= 1"))
     if bad:
         raise UsageError(bad)

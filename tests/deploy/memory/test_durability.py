@@ -146,6 +146,36 @@ def test_a_second_writer_is_refused_and_readers_are_not(store: Path, gaussian: K
         AssociativeMemory.open(store).close()
 
 
+def test_a_closed_memory_says_so(store: Path) -> None:
+    memory = AssociativeMemory.open(store, **SMALL)
+    memory.store(np.ones(24))
+    memory.close()
+    for act in (
+        lambda: memory.store(np.ones(24)),
+        lambda: memory.recall(np.ones(24)),
+        lambda: memory.links(1),
+        lambda: memory.meta(1),
+        lambda: memory.recall_chain(1, 1),
+        memory.stats,
+        memory.snapshot,
+        memory.compact,
+    ):
+        with pytest.raises(UsageError, match="closed"):
+            act()
+
+
+def test_numpy_numbers_are_numbers(store: Path) -> None:
+    with AssociativeMemory.open(
+        store, np.int64(24), np.int32(512), np.uint8(12), fit_at=(np.int64(3),)
+    ) as memory:
+        ids = np.array(memory.store_many(np.eye(24)))
+        memory.link(ids[0], ids[1], np.float32(0.5))
+        assert memory.recall_chain(ids[0], np.int64(1)).ids == (2,)
+        assert len(memory.recall(np.eye(24)[0], np.int32(3))) == 3
+    with AssociativeMemory.open(store, np.int64(24)) as memory:
+        assert memory.stats().items == 24
+
+
 def test_threads_share_one_memory(store: Path, gaussian: Keys) -> None:
     keys = gaussian(200)
     failures: list[BaseException] = []

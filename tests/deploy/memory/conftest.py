@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +50,22 @@ def embedding_like() -> Callable[..., NDArray[np.float64]]:
     return make
 
 
-def pytest_make_parametrize_id(val: Any) -> str | None:
-    """Keep test names readable where a parameter is an array."""
-    return f"array{val.shape}" if isinstance(val, np.ndarray) else None
+@pytest.fixture
+def filled(store: Path) -> Path:
+    """A memory of 300 items in one chain, closed."""
+    keys = np.random.default_rng(1).normal(size=(300, SMALL["dim"]))
+    with AssociativeMemory.open(store, **SMALL) as memory:
+        memory.link_many(pairwise(memory.store_many(keys, [{"n": n} for n in range(300)])))
+    return store
+
+
+@pytest.fixture
+def answers() -> Callable[[Path], object]:
+    """Everything that the memory at a path can be asked."""
+
+    def ask(path: Path) -> object:
+        with AssociativeMemory.open(path) as memory:
+            hits = memory.recall(np.ones(SMALL["dim"]), 300)
+            return hits, memory.recall_chain(1, 10), [memory.links(hit.id) for hit in hits]
+
+    return ask

@@ -37,6 +37,18 @@ def test_a_damaged_snapshot_is_ignored(
     assert len(caplog.records) == 31 and all("damaged snapshot" in r.getMessage() for r in caplog.records)
 
 
+def test_no_byte_of_the_header_can_change_unnoticed(filled: Path, answers: Answers) -> None:
+    right = answers(filled)
+    with AssociativeMemory.open(filled) as memory:
+        path = memory.snapshot()
+    whole = path.read_bytes()
+    header = whole.index(b"\n", whole.index(b"\n") + 1) + 1
+    assert 200 < header < 1000
+    for position in range(0, header, 4):  # one digit becomes another
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x01]) + whole[position + 1 :])
+        assert answers(filled) == right
+
+
 def test_a_snapshot_is_extended_by_what_came_after_it(filled: Path, gaussian: Keys) -> None:
     key = gaussian(1, seed=77)[0]
     with AssociativeMemory.open(filled) as memory:

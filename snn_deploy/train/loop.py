@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,25 +63,59 @@ def train_towers(
     """
     if len(config.towers) != 2:
         raise UsageError("a dual encoder has two towers", found=sorted(config.towers))
-    rng = np.random.default_rng(seed)
+    rng, view_rng = np.random.default_rng(seed).spawn(2)
     history: list[Epoch] = []
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread(), _Ahead(views, view_rng) as ahead:
         torch.manual_seed(seed)
         module = build(config)
-        first = views(rng)
+        first = ahead.next()
         if min(len(values) for values in first.values()) < 2:
             raise UsageError("contrastive training needs at least two pairs")
         _initialise(module, first)
-        for epoch in _epochs("rates", module, views, recipe, rng):
+        for epoch in _epochs("rates", module, ahead, recipe, rng):
             history.append(epoch)
             if progress is not None:
                 progress(epoch)
-        for epoch in _epochs("spikes", module, views, recipe, rng):
+        for epoch in _epochs("spikes", module, ahead, recipe, rng):
             history.append(epoch)
             _warn_of_silence(epoch)
             if progress is not None:
                 progress(epoch)
     return module, history
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread: the matrix products are small, and sums then do not depend on the machine's cores.
+
+    On a busy machine two threads that wait for each other are several times slower than one.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Ahead:
+    """Views of the pairs, each drawn on a second core while the epoch before it trains."""
+
+    def __init__(self, views: Views, rng: np.random.Generator) -> None:
+        self._views, self._rng = views, rng
+        self._pool = ThreadPoolExecutor(1)
+        self._future = self._pool.submit(views, rng)
+
+    def next(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        values = self._future.result()
+        self._future = self._pool.submit(self._views, self._rng)
+        return values
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 def _initialise(module: Towers, views: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -99,16 +135,16 @@ def _initialise(module: Towers, views: Mapping[str, npt.NDArray[np.float32]]) ->
 
 
 def _epochs(
-    stage: str, module: Towers, views: Views, recipe: Recipe, rng: np.random.Generator
+    stage: str, module: Towers, views: _Ahead, recipe: Recipe, rng: np.random.Generator
 ) -> Iterator[Epoch]:
     count = recipe.rate_epochs if stage == "rates" else recipe.epochs
     if count == 0:
         return
     peak = recipe.rate_learning_rate if stage == "rates" else recipe.learning_rate
-    optimiser = torch.optim.AdamW(module.parameters(), lr=peak, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(module.parameters(), lr=peak, weight_decay=recipe.weight_decay, fused=True)
     schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
     for epoch in range(count):
-        view = views(rng)
+        view = views.next()
         batches = _batches(len(next(iter(view.values()))), recipe.batch, rng)
         if schedule is None:
             schedule = torch.optim.lr_scheduler.OneCycleLR(

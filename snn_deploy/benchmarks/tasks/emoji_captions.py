@@ -49,7 +49,7 @@ _SHRINK = 0.1
 """Share of the mean eigenvalue added to each before whitening, so that rare directions are not blown up."""
 
 RECIPE = Recipe(rate_epochs=200, epochs=8)
-QUICK_RECIPE = Recipe(rate_epochs=50, epochs=2)
+QUICK_RECIPE = Recipe(rate_epochs=45, epochs=2)
 
 Floats = npt.NDArray[np.float32]
 Whitening = Mapping[str, npt.NDArray[np.floating[Any]]]

@@ -86,7 +86,7 @@ def test_spikes_follow_the_seed_and_the_rows():
 @pytest.fixture(scope="module", params=["lif", "recurrent"])
 def trained(request):
     """A very short training: enough to beat chance many times over."""
-    return emoji_captions.train(request.param, quick=True, seed=1, rate_epochs=8, epochs=1, hidden=160, pairs=96)
+    return emoji_captions.train(request.param, quick=True, seed=1, rate_epochs=14, epochs=1, hidden=192, pairs=128)
 
 
 def counts(module, tower, spikes):

@@ -54,11 +54,18 @@ Progress = Callable[[Epoch], None]
 
 
 def train_towers(
-    config: Config, views: Views, recipe: Recipe, seed: int, progress: Progress | None = None
+    config: Config,
+    views: Views,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress | None = None,
+    *,
+    constants: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> tuple[Towers, list[Epoch]]:
     """Build and train the two towers of ``config`` so that views of one pair get close embeddings.
 
-    The same arguments give the same weights on the same machine and torch; torch's own generator is left
+    ``constants`` are the arrays that ``config.constants`` names; they are only carried along. The same
+    arguments give the same weights on the same machine and torch; torch's own generator is left
     as it was. Raises UsageError unless there are two towers and at least two pairs.
     """
     if len(config.towers) != 2:
@@ -68,6 +75,8 @@ def train_towers(
     with torch.random.fork_rng(devices=[]), _one_thread(), _Ahead(views, view_rng) as ahead:
         torch.manual_seed(seed)
         module = build(config)
+        for name, value in (constants or {}).items():
+            module.constants.get_buffer(name).copy_(torch.from_numpy(value))
         first = ahead.next()
         if min(len(values) for values in first.values()) < 2:
             raise UsageError("contrastive training needs at least two pairs")
@@ -152,7 +161,8 @@ def _epochs(
             )
         losses, means = [], []
         for rows in batches:
-            layers = _forward(stage, module, {name: values[rows] for name, values in view.items()}, recipe, rng)
+            chosen = {name: values[rows] for name, values in view.items()}
+            layers = _forward(stage, module, chosen, recipe, rng)
             first, second = (_embedding(tower[-1]) for tower in layers.values())
             loss = nt_xent(first, second, recipe.temperature)
             total = loss + recipe.rate_penalty * _rate_penalty(layers, recipe)
@@ -161,7 +171,7 @@ def _epochs(
             optimiser.step()
             schedule.step()
             losses.append(loss.item())
-            means.append({name: [raster.detach().mean().item() for raster in tower] for name, tower in layers.items()})
+            means.append({name: [r.detach().mean().item() for r in tower] for name, tower in layers.items()})
         mean_rates = {name: tuple(np.mean([mean[name] for mean in means], 0).tolist()) for name in means[0]}
         yield Epoch(stage, epoch + 1, count, float(np.mean(losses)), mean_rates)
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from snn_deploy.errors import UsageError, Violation
-
 
 InverseTau = Annotated[float, Field(gt=0, le=1000)]
 """In 1/s; at a time step of 1 ms a decay beyond 1000 would overshoot."""

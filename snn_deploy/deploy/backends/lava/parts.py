@@ -14,7 +14,8 @@ def connected_parts(network: QuantisedNetwork) -> list[QuantisedNetwork]:
     """
     import networkx as nx
 
-    graph = nx.Graph((edge.source, edge.target) for edge in network.projections)
+    graph = nx.Graph()
+    graph.add_edges_from((edge.source, edge.target) for edge in network.projections)
     position = {population.name: i for i, population in enumerate(network.populations)}
     members = sorted(
         nx.connected_components(graph), key=lambda part: min(position.get(n, len(position)) for n in part)

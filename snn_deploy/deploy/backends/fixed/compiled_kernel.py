@@ -80,30 +80,65 @@ class Compiled:
             return self._golden
 
 
+class _Slot:
+    """What one thread needs at a time: scratch memory, sums, and a job whose pointers a run sets."""
+
+    def __init__(self, engine: _Engine) -> None:
+        made = engine.library.snn_make_workspace(engine.layout.structure, engine.steps)
+        if not made:
+            raise MemoryError("the compiled kernel ran out of memory for its workspace")
+        self.workspace = int(made)
+        populations, tails = len(engine.populations), engine.layout.tails
+        self.inputs = (ctypes.c_void_p * len(engine.inputs))()
+        self.counts, self.rasters, self.membranes = ((ctypes.c_void_p * populations)() for _ in range(3))
+        self.sums = np.zeros(engine.starts[-1], dtype=np.int64)
+        places = [_address(self.sums) + 8 * start for start in engine.starts[:-1]]
+        number = engine.layout.number
+        self.totals = (ctypes.c_void_p * len(number))(*places[: len(number)])
+        self.tails = (c.Tail * len(tails))(
+            *(
+                c.Tail(late, number[name], delay)
+                for late, (name, delay) in zip(places[len(number) :], tails, strict=True)
+            )
+        )
+        self.job = c.Job(
+            inputs=self.inputs,
+            counts=self.counts,
+            rasters=self.rasters,
+            membranes=self.membranes,
+            totals=self.totals,
+            tails=self.tails,
+            steps=engine.steps,
+            tail_count=len(tails),
+        )
+
+
 class _Engine:
-    """A layout for a number of steps, with one workspace a thread."""
+    """A layout for a number of steps, with one slot a thread."""
 
     def __init__(self, network: QuantisedNetwork, layout: Layout, kernel: bytes, steps: int) -> None:
-        self._layout = layout
+        self.layout = layout
+        self.steps = steps
+        self.inputs = [(node.name, np.int32 if node.message_bits else np.uint8) for node in network.inputs]
+        self.populations = {p.name: i for i, p in enumerate(network.populations)}
         self._kernel = kernel
-        self._steps = steps
-        self._inputs = [node.name for node in network.inputs]
-        self._types = [np.int32 if node.message_bits else np.uint8 for node in network.inputs]
-        self._populations = [p.name for p in network.populations]
         self._sizes = {name: int(layout.neurons[i]) for name, i in layout.number.items()}
         self._padded = {name: int(layout.padded[i]) for name, i in layout.number.items()}
+        #: where each node's totals, then each tail's, begin in one array
+        widths = [int(width) for width in layout.padded] + [self._padded[name] for name, _ in layout.tails]
+        self.starts = [sum(widths[:i]) for i in range(len(widths) + 1)]
         self._places = {
             name: np.argsort(order)
             for name, order in layout.order.items()
             if np.any(order != np.arange(order.size))
         }
-        self._idle: list[int] = []
+        self._idle: list[_Slot] = []
         loaded = c.library()
         if loaded is None:
             raise BackendUnavailable(
                 "the compiled kernels are not there", where="kernel", found=kernel.decode()
             )
-        self._library = loaded
+        self.library = loaded
         weakref.finalize(self, _free, loaded, layout, self._idle)
 
     def run(
@@ -114,61 +149,52 @@ class _Engine:
         membranes: Collection[str],
     ) -> Chunk | None:
         """Run samples; None where a state left the integers that float32 holds."""
-        given = [
-            np.ascontiguousarray(inputs[name], dtype=kind)
-            for name, kind in zip(self._inputs, self._types, strict=True)
-        ]
+        given = [np.ascontiguousarray(inputs[name], dtype=kind) for name, kind in self.inputs]
         samples = given[0].shape[0]
-        totals = {name: np.zeros(width, dtype=np.int64) for name, width in self._padded.items()}
-        late = {tail: np.zeros(self._padded[tail[0]], dtype=np.int64) for tail in self._layout.tails}
+        shape = (samples, self.steps)
         counted = {name: np.empty((samples, self._padded[name]), dtype=np.int32) for name in counts}
-        shape = (samples, self._steps)
         drawn = {name: np.empty((*shape, self._sizes[name]), dtype=np.uint8) for name in rasters}
         voltages = {name: np.empty((*shape, self._sizes[name]), dtype=np.int32) for name in membranes}
-        number = self._layout.number
-        tails = [c.Tail(_address(array), number[name], delay) for (name, delay), array in late.items()]
-        job = c.Job(
-            inputs=_addresses(given),
-            counts=_addresses([counted.get(name) for name in self._populations]),
-            rasters=_addresses([drawn.get(name) for name in self._populations]),
-            membranes=_addresses([voltages.get(name) for name in self._populations]),
-            totals=_addresses(list(totals.values())),
-            tails=(c.Tail * len(tails))(*tails),
-            first_sample=0,
-            samples=samples,
-            steps=self._steps,
-            tail_count=len(tails),
-        )
-        if self._call(job) == _INEXACT:
-            return None
-        return Chunk(
-            counts={name: self._restored(name, array) for name, array in counted.items()},
-            rasters={name: self._restored(name, array) for name, array in drawn.items()},
-            membranes={name: self._restored(name, array) for name, array in voltages.items()},
-            spikes={name: self._restored(name, array) for name, array in totals.items()},
-            late={tail: self._restored(tail[0], array) for tail, array in late.items()},
-        )
-
-    def _call(self, job: c.Job) -> int:
-        workspace = self._workspace()
         try:
-            status = self._library.snn_run(self._layout.structure, job, self._kernel, workspace)
+            slot = self._idle.pop()  # atomic, so that two threads never share one
+        except IndexError:
+            slot = _Slot(self)
+        try:
+            self._point(slot, given, (counted, drawn, voltages))
+            slot.job.samples = samples
+            slot.sums.fill(0)
+            status = self.library.snn_run(self.layout.structure, slot.job, self._kernel, slot.workspace)
+            sums = slot.sums.copy()
         finally:
-            self._idle.append(workspace)
+            self._idle.append(slot)
         if status == _OUT_OF_MEMORY:
             raise MemoryError("the compiled kernel ran out of memory; give a smaller --batch")
         if status == _NO_KERNEL:
             raise BackendUnavailable("this processor cannot run the kernel", found=self._kernel.decode())
-        return int(status)
+        if status == _INEXACT:
+            return None
+        return self._chunk(sums, counted, drawn, voltages)
 
-    def _workspace(self) -> int:
-        try:
-            return self._idle.pop()  # atomic, so that two threads never share one
-        except IndexError:
-            made = self._library.snn_make_workspace(self._layout.structure, self._steps)
-            if not made:
-                raise MemoryError("the compiled kernel ran out of memory for its workspace") from None
-            return int(made)
+    def _point(self, slot: _Slot, given: list[Any], results: Any) -> None:
+        """Set the job's pointers to the arrays of this run."""
+        for i, array in enumerate(given):
+            slot.inputs[i] = _address(array)
+        for pointers, arrays in zip((slot.counts, slot.rasters, slot.membranes), results, strict=True):
+            for name, place in self.populations.items():
+                pointers[place] = _address(arrays[name]) if name in arrays else None
+
+    def _chunk(self, sums: NDArray[np.int64], counted: Any, drawn: Any, voltages: Any) -> Chunk:
+        def part(i: int, name: str) -> NDArray[Any]:
+            return self._restored(name, sums[self.starts[i] : self.starts[i + 1]])
+
+        nodes = len(self.layout.names)
+        return Chunk(
+            counts={name: self._restored(name, array) for name, array in counted.items()},
+            rasters={name: self._restored(name, array) for name, array in drawn.items()},
+            membranes={name: self._restored(name, array) for name, array in voltages.items()},
+            spikes={name: part(i, name) for i, name in enumerate(self.layout.names)},
+            late={tail: part(nodes + i, tail[0]) for i, tail in enumerate(self.layout.tails)},
+        )
 
     def _restored(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """Without padding, in the network's own order of neurons."""
@@ -181,10 +207,6 @@ def _address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def _addresses(arrays: list[Any]) -> Any:
-    return (ctypes.c_void_p * len(arrays))(*[None if a is None else _address(a) for a in arrays])
-
-
-def _free(loaded: ctypes.CDLL, layout: Layout, idle: list[int]) -> None:
-    for workspace in idle:
-        loaded.snn_free_workspace(ctypes.byref(layout.structure), workspace)
+def _free(loaded: ctypes.CDLL, layout: Layout, idle: list[_Slot]) -> None:
+    for slot in idle:
+        loaded.snn_free_workspace(ctypes.byref(layout.structure), slot.workspace)

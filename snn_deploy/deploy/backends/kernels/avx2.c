@@ -15,7 +15,8 @@ typedef __m256i VI;
 typedef __m256 VF;
 
 #define vs_zero() _mm256_setzero_si256()
-#define vs_add_row(acc, p) _mm256_add_epi16(acc, _mm256_load_si256((const __m256i *)(p)))
+/* written out, because GCC regroups the sums and then loads before it adds */
+#define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+x"(acc) : "m"(*(const __m256i *)(p)))
 #define vs_even(x) _mm256_slli_epi32(x, 16)
 #define vs_odd(x) _mm256_and_si256(x, _mm256_set1_epi32((int)0xffff0000))
 #define vi_zero() _mm256_setzero_si256()

@@ -15,7 +15,8 @@ typedef __m512i VI;
 typedef __m512 VF;
 
 #define vs_zero() _mm512_setzero_si512()
-#define vs_add_row(acc, p) _mm512_add_epi16(acc, _mm512_load_si512(p))
+/* written out, because GCC regroups the sums and then loads before it adds */
+#define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+v"(acc) : "m"(*(const __m512i *)(p)))
 #define vs_even(x) _mm512_slli_epi32(x, 16)
 #define vs_odd(x) _mm512_and_si512(x, _mm512_set1_epi32((int)0xffff0000))
 #define vi_zero() _mm512_setzero_si512()
@@ -78,29 +79,36 @@ static void pack(const uint8_t *raster, snn_node *node, int steps)
     }
 }
 
-static int decode(snn_node *node, int t)
+static int decode(snn_node *node, int begin, int end)
 {
-    const uint64_t *row = node->bits + (int64_t)t * node->words;
+    const int words = node->words;
+    int64_t used = begin ? node->first[begin - 1] + node->padded[begin - 1] : 0;
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512i index = _mm512_mullo_epi32(lane, _mm512_set1_epi32(ROW));
-    const int64_t begin = t ? node->first[t - 1] + node->padded[t - 1] : 0;
-    if (snn_reserve(node, begin, node->words * 64)) return 1;
-    uint32_t *out = node->list + begin;
-    for (int w = 0; w < node->words; w++) {
-        uint64_t word = row[w];
-        for (int part = 0; part < 4; part++) {
-            const __mmask16 mask = (__mmask16)word;
-            _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(mask, index));
-            out += __builtin_popcount(mask);
-            index = _mm512_add_epi32(index, _mm512_set1_epi32(16 * ROW));
-            word >>= 16;
+    const __m512i start = _mm512_mullo_epi32(lane, _mm512_set1_epi32(ROW)), next = _mm512_set1_epi32(16 * ROW);
+    const __m128i none = _mm_set1_epi32((int)(node->neurons * ROW));
+    const uint64_t *row = node->bits + (int64_t)begin * words;
+    for (int t = begin; t < end; t++, row += words) {
+        __m512i index = start;
+        if (used + words * 64 + 64 > node->capacity && snn_reserve(node, used, words * 64)) return 1;
+        uint32_t *const list = node->list + used;
+        uint32_t *out = list;
+        for (int w = 0; w < words; w++) {
+            uint64_t word = row[w];
+            for (int part = 0; part < 4; part++) {
+                const __mmask16 mask = (__mmask16)word;
+                _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(mask, index));
+                out += __builtin_popcount(mask);
+                index = _mm512_add_epi32(index, next);
+                word >>= 16;
+            }
         }
+        _mm_storeu_si128((__m128i *)out, none);
+        const int events = (int)(out - list);
+        node->first[t] = used;
+        node->events[t] = events;
+        node->padded[t] = (events + 3) & ~3;
+        used += (events + 3) & ~3;
     }
-    _mm_storeu_si128((__m128i *)out, _mm_set1_epi32((int)(node->neurons * ROW)));
-    const int64_t events = out - (node->list + begin);
-    node->first[t] = begin;
-    node->events[t] = (int32_t)events;
-    node->padded[t] = (int32_t)((events + 3) & ~3);
     return 0;
 }
 

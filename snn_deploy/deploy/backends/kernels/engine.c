@@ -196,8 +196,7 @@ static int read_inputs(const snn_network *net, const snn_job *job, const snn_ker
             continue;
         }
         kernel->pack((const uint8_t *)job->inputs[i] + start, node, job->steps);
-        for (int t = 0; net->listed[i] && t < job->steps; t++)
-            if (kernel->decode(node, t)) return 1;
+        if (net->listed[i] && kernel->decode(node, 0, job->steps)) return 1;
     }
     return 0;
 }
@@ -207,9 +206,7 @@ static int run_stage(const snn_network *net, const snn_stage *stage, const snn_k
     if (stage->forward) {
         const int node = net->populations[stage->members[0]].node;
         kernel->forward(net, ws, stage->members[0]);
-        for (int t = 0; net->listed[node] && t < ws->steps; t++)
-            if (kernel->decode(&ws->nodes[node], t)) return 1;
-        return 0;
+        return net->listed[node] && kernel->decode(&ws->nodes[node], 0, ws->steps);
     }
     for (int m = 0; m < stage->count; m++) {
         const int index = stage->members[m];
@@ -222,7 +219,7 @@ static int run_stage(const snn_network *net, const snn_stage *stage, const snn_k
         for (int m = 0; m < stage->count; m++) {
             const int node = net->populations[stage->members[m]].node;
             kernel->advance(net, ws, stage->members[m], t);
-            if (net->listed[node] && kernel->decode(&ws->nodes[node], t)) return 1;
+            if (net->listed[node] && kernel->decode(&ws->nodes[node], t, t + 1)) return 1;
         }
     return 0;
 }

@@ -137,7 +137,7 @@ typedef struct {
     void (*forward)(const snn_network *, snn_workspace *, int population);
     void (*advance)(const snn_network *, snn_workspace *, int population, int t);
     void (*pack)(const uint8_t *raster, snn_node *node, int steps);
-    int (*decode)(snn_node *node, int t);
+    int (*decode)(snn_node *node, int begin, int end);
     void (*count)(const uint64_t *bits, int steps, int words, uint64_t *planes);
     void (*read_counts)(const uint64_t *planes, int words, int32_t *counts);
 } snn_kernel;

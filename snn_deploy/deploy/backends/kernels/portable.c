@@ -13,7 +13,7 @@ typedef uint32_t VU __attribute__((vector_size(16), may_alias));
 typedef float VF __attribute__((vector_size(16), may_alias));
 
 #define vs_zero() ((VS){0})
-#define vs_add_row(acc, p) ((VS)((acc) + *(const VS *)(p)))
+#define vs_add_row(acc, p) ((acc) += *(const VS *)(p))
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define vs_odd(x) ((VI)((VU)(x) << 16))
 #define vs_even(x) ((VI)((VU)(x) & 0xffff0000u))

@@ -20,6 +20,7 @@ from snn_deploy.convert.connections import Connection, Dense, map_weights, weigh
 from snn_deploy.convert.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
 from snn_deploy.convert.quantised import (
     STATE_SHIFT,
+    UNREACHABLE_VTH,
     QuantisedNetwork,
     QuantisedPopulation,
     QuantisedProjection,
@@ -256,7 +257,7 @@ def _population(
             index=frozen(group.index, np.int64),
             du=group.du,
             dv=group.dv,
-            vth=int(scale),
+            vth=int(scale) if population.spiking else UNREACHABLE_VTH,
             bias_mant=frozen(np.rint(bias / 2.0**exponent), np.int64),
             bias_exp=frozen(exponent, np.int64),
             u0=frozen(np.rint(population.u0[group.index] * unit), np.int64),

@@ -117,11 +117,11 @@ def _span(name: str, span: Span, uses: list[tuple[str, int]], remedy: str) -> li
 def fan_checks(network: NetworkDescription, profile: Profile) -> list[Finding]:
     """Synapses a neuron receives and sends, channels, and destination layers, where the chip limits them."""
     limits = profile.limits
-    nodes = [node.name for node in (*network.sources, *network.layers)]
+    nodes = list(network.sizes)
     fan_in = [(layer.name, _most(network.into(layer.name), "fan_in")) for layer in network.layers]
     fan_out = [(name, _most(network.out_of(name), "fan_out")) for name in nodes if network.out_of(name)]
     synapses = sum(group.nonzero for group in network.groups)
-    senders = sum(network.size(name) for name, _ in fan_out)
+    senders = sum(network.sizes[name] for name, _ in fan_out)
     mean = [("all layers", synapses / senders)] if senders else []
     reached = [(name, len({group.target for group in network.out_of(name)})) for name in nodes]
     outputs = [

@@ -125,12 +125,11 @@ class NetworkDescription:
         """The groups that start in a layer or source."""
         return tuple(group for group in self.groups if group.source == name)
 
-    def size(self, name: str) -> int:
-        """Neurons of a layer, or channels of a source."""
-        for node in (*self.layers, *self.sources):
-            if node.name == name:
-                return node.neurons if isinstance(node, Layer) else node.channels
-        raise KeyError(name)
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Channels of each source and neurons of each layer, by name; sources first."""
+        sources = {source.name: source.channels for source in self.sources}
+        return sources | {layer.name: layer.neurons for layer in self.layers}
 
     @property
     def recurrent(self) -> tuple[str, ...]:
@@ -169,8 +168,5 @@ class Activity:
 
 def assumed_activity(network: NetworkDescription, rate: float, steps: int = 1) -> Activity:
     """One sample in which every neuron and input fires with probability ``rate`` a step."""
-    spikes = {
-        node.name: np.full(network.size(node.name), rate * steps)
-        for node in (*network.sources, *network.layers)
-    }
+    spikes = {name: np.full(size, rate * steps) for name, size in network.sizes.items()}
     return Activity(spikes, 1, steps, f"assumed: every neuron and input fires in {rate:.1%} of the steps")

@@ -69,7 +69,7 @@ def judge(used: float, bound: float | None) -> Verdict:
 def against(
     name: str, limit: Limit | None, uses: Iterable[tuple[str, float]], remedy: str, note: str = ""
 ) -> list[Finding]:
-    """Judge the largest of several (where, use) against one limit; nothing where the chip has no such limit."""
+    """Judge the largest of several (where, use) against a limit; nothing where the chip has none."""
     worst = max(uses, key=lambda pair: pair[1], default=None)
     if limit is None or worst is None:
         return []

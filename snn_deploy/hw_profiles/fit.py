@@ -20,7 +20,7 @@ REMEDIES = {
     "neurons_per_core": "Use more cores, or narrow the layer.",
     "synapse_bits_per_core": "Use more cores, fewer weight bits, or prune.",
     "memory_bits_per_core": "Use more cores, fewer weight bits, or prune.",
-    "input_axons_per_core": "Fewer inputs to the layer, fewer weight planes, or prune: cutting the layer does not help.",
+    "input_axons_per_core": "Fewer inputs or weight planes into the layer, or prune; cutting does not help.",
     "output_axons_per_core": "Larger targets a core: fewer bits or fewer weight planes in the next layers.",
     "compartment_configurations": "Give layers the same time constants.",
     "threshold_configurations": "Give layers the same threshold.",
@@ -196,11 +196,17 @@ def _word_checks(network: NetworkDescription, profile: Profile) -> Iterator[Find
             ("neuron_words", neurons, neuron[core]),
         ):
             entry = getattr(limits, what)
-            verdict = judge(used, int(bound))
             yield Finding(
-                what, where, used, int(bound), "words", verdict, False, "Smaller kernels, fewer channels or a stride.",
-                "", entry.status, entry.source,
-            )  # fmt: skip
+                what,
+                where,
+                used,
+                int(bound),
+                "words",
+                judge(used, int(bound)),
+                remedy="Smaller kernels, fewer channels or a stride.",
+                status=entry.status,
+                source=entry.source,
+            )
     unplaced = [name for row, (name, _, _) in enumerate(needs) if matched[row] < 0]
     yield Finding(
         "layers_on_cores",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from snn_deploy.hw_profiles.quantity import Limit
 from snn_deploy.hw_profiles.schema import Profile
 
 SMALL = 0.25
-"""Layers that take at most this share of every limit of a core may share one: sharing makes the step longer."""
+"""Layers that take at most this share of a core may share one; sharing makes the step longer."""
 STATE_VARIABLES = 2
 """u and v."""
 MAX_ROUNDS = 12
@@ -117,7 +118,7 @@ class _PartitionState:
     def slices(self, layer: Layer) -> tuple[Slice, ...]:
         self.demand[layer.name] = self._output_axons(layer)
         cut = self.cuts[layer.name]
-        return tuple(self._slice(layer, a, b) for a, b in zip(cut[:-1], cut[1:], strict=True))
+        return tuple(self._slice(layer, a, b) for a, b in pairwise(cut))
 
     def is_small(self, part: Slice) -> bool:
         capacities = (name for name in self.core_limits if name not in CONFIGURATIONS)
@@ -131,7 +132,7 @@ class _PartitionState:
             if group.indptr is None:
                 total += len(cut) - 1
             else:
-                for a, b in zip(cut[:-1], cut[1:], strict=True):
+                for a, b in pairwise(cut):
                     total += group.axon_synapses(a, b) > 0
         return total
 
@@ -149,7 +150,7 @@ class _PartitionState:
             over = [name for name, bound in limits.items() if use[name] > bound]
             self.binding[layer.name] = over[0] if over else "neurons_per_core"
             even = np.linspace(0, layer.neurons, len(cut)).round().astype(int).tolist()
-            if all(fits(a, b) for a, b in zip(even[:-1], even[1:], strict=True)):
+            if all(fits(a, b) for a, b in pairwise(even)):
                 return [int(n) for n in even]
         return cut
 

@@ -54,7 +54,7 @@ class Mesh:
                 column = np.where(row % 2 == 1, self.columns - 1 - column, column)
         tiles = np.stack([column.ravel(), row.ravel()], axis=1)
         one_chip = np.repeat(tiles, self.cores_per_tile, axis=0)[: self.cores_per_chip]
-        sites = np.concatenate([one_chip + [chip * self.columns, 0] for chip in range(chips)])
+        sites = np.concatenate([one_chip + np.array([chip * self.columns, 0]) for chip in range(chips)])
         if order == "random":
             sites = np.random.default_rng(seed).permutation(sites)
         return np.asarray(sites, dtype=np.int64)
@@ -160,7 +160,7 @@ def anneal(placement: Placement, chips: int, seed: int = 0, moves: int = ANNEAL_
     luck = np.log(rng.random(moves))
     cooling = np.geomspace(ANNEAL_HOT, ANNEAL_COLD, moves) * scale
     for a, b, chance, temperature in zip(first.tolist(), second.tolist(), luck, cooling, strict=True):
-        change = _swap_change(flow, distance, at, cores, a, b)
+        change = _swap_change(flow, distance, at, (a, b))
         if change < -temperature * chance:
             at[a], at[b] = at[b], at[a]
             cost += change
@@ -174,8 +174,9 @@ def anneal(placement: Placement, chips: int, seed: int = 0, moves: int = ANNEAL_
     )
 
 
-def _swap_change(flow: FloatArray, distance: FloatArray, at: IntArray, cores: int, a: int, b: int) -> float:
-    """Change of packets x hops when the items a (a core) and b (a core, or an empty site) change places."""
+def _swap_change(flow: FloatArray, distance: FloatArray, at: IntArray, pair: tuple[int, int]) -> float:
+    """Change of packets x hops when a core and another core, or an empty site, change places."""
+    (a, b), cores = pair, len(flow)
     here = at[:cores]
     moved = distance[at[b], here] - distance[at[a], here]
     if b >= cores:

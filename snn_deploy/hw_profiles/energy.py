@@ -151,15 +151,19 @@ def energy(counts: Counts, profile: Profile, step_seconds: float | None = None) 
     )
 
 
-def ratio(numerator: EnergyReport, denominator: EnergyReport) -> Joules | None:
+def compare(numerator: EnergyReport, denominator: EnergyReport) -> Joules | None:
     """How many times one run's marginal energy is another's, or None where nothing may be said.
 
-    A ratio exists only inside one profile and only where the intervals do not overlap. The interval of
-    the result is in multiples, not joules.
+    A ratio exists only inside one profile, and only as :func:`ratio` allows.
     """
     a, b = numerator.marginal, denominator.marginal
     same = (numerator.profile, numerator.label) == (denominator.profile, denominator.label)
-    if not same or a is None or b is None or a.overlaps(b) or b.low <= 0:
+    return ratio(a, b) if same and a is not None and b is not None else None
+
+
+def ratio(a: Joules, b: Joules) -> Joules | None:
+    """a / b as an interval (in multiples, not joules), or None where the two intervals overlap."""
+    if a.overlaps(b) or b.low <= 0:
         return None
     return Joules(a.low / b.high, a.nominal / b.nominal, a.high / b.low)
 

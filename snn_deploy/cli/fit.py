@@ -110,17 +110,21 @@ def _placement(result: Mapping[str, Any]) -> str:
 
 
 def _counts(result: Mapping[str, Any]) -> str:
-    item = result["counts"]["per_item"]
+    item, counts = result["counts"]["per_item"], result["counts"]
     latency = result["latency"]["item"]
     seconds = (
         latency if isinstance(latency, str) else f"{latency[1]:.3g} s [{latency[0]:.3g}, {latency[2]:.3g}]"
     )
+    events = (
+        f"{item['spikes']:.4g} spikes",
+        f"{item['synops']:.4g} synaptic operations ({item['synops_stored']:.4g} stored)",
+        f"{item['neuron_updates']:.4g} neuron updates",
+        f"{item['packets'] + item['input_packets']:.4g} packets",
+    )
     return "\n".join(
         [
-            f"an item    {result['counts']['steps']} steps, {item['spikes']:.4g} spikes, "
-            f"{item['synops']:.4g} synaptic operations ({item['synops_stored']:.4g} stored), {item['neuron_updates']:.4g} neuron updates, "
-            f"{item['packets'] + item['input_packets']:.4g} packets",
-            f"           {result['counts']['origin']}",
+            f"an item    {counts['steps']} steps, {', '.join(events)}",
+            f"           {counts['origin']}",
             f"latency    {seconds} an item; not known: {', '.join(result['latency']['unknown'])}",
         ]
     )

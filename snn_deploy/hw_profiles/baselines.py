@@ -87,8 +87,8 @@ def baselines(
     return tuple(found)
 
 
-def break_even(network: NetworkDescription, profile: Profile, activity: Activity) -> BreakEven | None:
-    """Break-even spike rate of a run's own T; None where the profile has no prices of arithmetic.
+def break_even(network: NetworkDescription, prices: Arithmetic, activity: Activity) -> BreakEven | None:
+    """Break-even spike rate of a run's own T; None for a network without synapses.
 
     Per synapse, with fan-in F, the spiking network pays T (rate (add + weight) + state / F) and the
     quantised one mac + weight, where weight is one 8-bit read.

@@ -63,7 +63,8 @@ def _render(result: Mapping[str, Any]) -> RenderableType:
 
     verdict = "fits" if result["fits"] else "does not fit"
     board = f" ({result['board']})" if result["board"] else ""
-    head = f"{verdict} {result['profile']}: {result['cores']} cores, {result['chips']} chip(s){board}\n"
+    size = "no capacity stated" if result["cores"] is None else f"{result['cores']} cores, {result['chips']} chip(s)"
+    head = f"{verdict} {result['profile']}: {size}{board}\n"
     return Group(
         head,
         _limits(result),

@@ -13,6 +13,7 @@ from snn_deploy.hw_profiles.schema import Integers, Profile
 
 STATE_SHIFT = 6
 """Input is shifted left by this much against u, as the threshold is against v."""
+REGISTER = "a register: its whole range is meant to be used"
 
 
 def format_checks(network: NetworkDescription, formats: Integers | None) -> list[Finding]:
@@ -26,12 +27,10 @@ def format_checks(network: NetworkDescription, formats: Integers | None) -> list
     ):
         span: Span = getattr(formats, span_name)
         found += _span(span_name, span, [(g.name, getattr(g, span_name)) for g in network.groups], remedy)
-    for group in network.groups:
+    for sign in dict.fromkeys(group.sign for group in network.groups):
+        uses = [(g.name, weight) for g in network.groups if g.sign == sign for weight in g.weights]
         found += _span(
-            f"weight ({group.sign})",
-            formats.weights(group.sign),
-            [(group.name, group.weights[0]), (group.name, group.weights[1])],
-            "Quantise for this profile.",
+            f"weight ({sign})", formats.weights(sign), uses, "Quantise for this profile.", REGISTER
         )
     codes = formats.weight_bits
     wrong = [g for g in network.groups if g.weight_bits not in codes.values]
@@ -55,48 +54,32 @@ def format_checks(network: NetworkDescription, formats: Integers | None) -> list
 
 
 def _layer_formats(layers: tuple[Layer, ...], formats: Integers) -> list[Finding]:
-    rows: tuple[tuple[str, Span, list[tuple[str, int]], str], ...] = (
-        (
-            "threshold",
-            formats.threshold_mantissa,
-            [(layer.name, layer.threshold) for layer in layers],
-            "Lower the layer's scale when quantising.",
-        ),
-        (
-            "decay_u",
-            formats.decay_u,
-            [(layer.name, layer.decay_u) for layer in layers],
-            "Change tau_syn or dt.",
-        ),
-        (
-            "decay_v",
-            formats.decay_v,
-            [(layer.name, layer.decay_v) for layer in layers],
-            "Change tau_mem or dt.",
-        ),
-        (
-            "bias_mantissa",
-            formats.bias_mantissa,
-            [(layer.name, value) for layer in layers for value in layer.bias_mantissa],
-            "Raise the bias exponent.",
-        ),
-        (
-            "bias_exp",
-            formats.bias_exp,
-            [(layer.name, value) for layer in layers for value in layer.bias_exp],
-            "Lower the layer's scale when quantising.",
-        ),
-    )
-    return [finding for name, span, uses, remedy in rows for finding in _span(name, span, uses, remedy)]
+    scale = "Lower the layer's scale when quantising."
+    mantissas = [(layer.name, value) for layer in layers for value in layer.bias_mantissa]
+    exponents = [(layer.name, value) for layer in layers for value in layer.bias_exp]
+    thresholds = [(layer.name, layer.threshold) for layer in layers]
+    decays_u = [(layer.name, layer.decay_u) for layer in layers]
+    decays_v = [(layer.name, layer.decay_v) for layer in layers]
+    return [
+        *_span("threshold", formats.threshold_mantissa, thresholds, scale),
+        *_span("decay_u", formats.decay_u, decays_u, "Change tau_syn or dt.", REGISTER),
+        *_span("decay_v", formats.decay_v, decays_v, "Change tau_mem or dt.", REGISTER),
+        *_span("bias_mantissa", formats.bias_mantissa, mantissas, "Raise the bias exponent.", REGISTER),
+        *_span("bias_exp", formats.bias_exp, exponents, scale),
+    ]
 
 
-def _span(name: str, span: Span, uses: list[tuple[str, int]], remedy: str) -> list[Finding]:
-    """The worst value against a span: its largest, unless one lies below the span."""
+def _span(name: str, span: Span, uses: list[tuple[str, int]], remedy: str, note: str = "") -> list[Finding]:
+    """The worst value against a span: its largest, unless one lies below the span.
+
+    A note of REGISTER says that the last value is as good as the first, so that it is never tight.
+    """
     if not uses:
         return []
     lowest, highest = min(uses, key=lambda pair: pair[1]), max(uses, key=lambda pair: pair[1])
     below = lowest[1] < span.low
     where, used = lowest if below else highest
+    verdict = "over" if below else judge(used, span.high)
     return [
         Finding(
             name,
@@ -104,10 +87,9 @@ def _span(name: str, span: Span, uses: list[tuple[str, int]], remedy: str) -> li
             used,
             span.low if below else span.high,
             "" if span.unit == "1" else span.unit,
-            # A format is exact: its last value is as good as its first, so it is never tight.
-            "over" if below or used > span.high else "ok",
+            "ok" if verdict == "tight" and note == REGISTER else verdict,
             remedy=f"{remedy} Allowed: {span.low} to {span.high}.",
-            note=span.note,
+            note="; ".join(text for text in (note, span.note) if text),
             status=span.status,
             source=span.source,
         )

@@ -122,7 +122,7 @@ class Counts:
             "per_item": {k: None if v is None else v / self.samples for k, v in totals.items()},
             "per_layer": [
                 {
-                    **asdict(layer),
+                    **vars(layer),
                     "synops_charged": dict(layer.synops_charged),
                     "updates_idle": layer.updates_idle,
                 }

@@ -64,7 +64,7 @@ class FitReport:
         return {
             "profile": self.profile.name,
             "fits": self.fits,
-            "cores": len(self.partition.cores),
+            "cores": None if self.profile.limits.cores_per_chip is None else len(self.partition.cores),
             "chips": self.chips,
             "board": self.board,
             "findings": [finding.as_dict() for finding in self.findings],
@@ -87,7 +87,8 @@ def fit(
     the overflow check at the run's own rates. Never raises for a network that is too large: ask
     ``fits``, or call ``require``.
     """
-    cut = partition(network, profile, co_locate)
+    alone = profile.limits.kernel_words is not None  # one layer a core, whatever its size
+    cut = partition(network, profile, co_locate and not alone)
     needed, board, core_findings = _chips(profile, cut, chips, cores)
     findings = [
         *core_findings,
@@ -136,7 +137,8 @@ def _chips(
     boards = sorted((board.chips.value or 0, name) for name, board in profile.boards.items())
     board = next((name for size, name in boards if size >= needed), None)
     most = chips if chips is not None else max([size for size, _ in boards], default=1)
-    bound = most * per_chip if cores is None else min(cores, most * per_chip)
+    bound = min(needed, most) * per_chip
+    bound = bound if cores is None else min(cores, bound)
     greedy = max(cut.slices, key=lambda name: len(cut.slices[name]), default="")
     reason = cut.binding.get(greedy)
     where = f"layer {greedy} takes {len(cut.slices[greedy])}" if greedy else "all layers"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LARGEST_FLOWS = 300
 """Lines drawn at most; the rest is too thin to be seen."""
+LEGEND_INCHES = 2.0
 MAX_CHIPS = 8
 """Chips drawn; more do not fit a page."""
 
@@ -32,9 +33,10 @@ def draw(assessment: Assessment, placement: Placement, path: Path) -> None:
 
     mesh = placement.mesh
     chips = min(assessment.fit.chips, MAX_CHIPS)
-    figure = Figure(figsize=(1.0 * mesh.columns * chips + 3.0, 1.0 * mesh.rows + 1.6), layout="constrained")
+    width, height = mesh.columns * chips + LEGEND_INCHES, mesh.rows + 0.6
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.01, 0.02, 1 - LEGEND_INCHES / width, 1 - 0.6 / height))
     positions = _positions(placement)
     _draw_sites(axes, placement, chips)
     _draw_flows(axes, placement, positions)
@@ -96,7 +98,7 @@ def _draw_flows(axes: Axes, placement: Placement, positions: FloatArray) -> None
     lines: Any = positions[ends]
     widths = 0.2 + 2.0 * packets / packets.max()
     axes.add_collection(
-        LineCollection(lines, linewidths=widths.tolist(), colors="#555555", alpha=0.25, zorder=3)
+        LineCollection(lines, linewidths=widths.tolist(), colors="#555555", alpha=0.35, zorder=6)
     )
 
 

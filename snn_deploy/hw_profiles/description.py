@@ -134,13 +134,13 @@ class NetworkDescription:
     @property
     def recurrent(self) -> tuple[str, ...]:
         """Layers that lie on a cycle, their own synapses included."""
-        import networkx as nx
-
-        graph = nx.DiGraph([(group.source, group.target) for group in self.groups])
-        loops = {node for node in graph if graph.has_edge(node, node)}
-        cycles = (part for part in nx.strongly_connected_components(graph) if len(part) > 1)
-        on_cycle = loops.union(*cycles)
-        return tuple(layer.name for layer in self.layers if layer.name in on_cycle)
+        index = {name: i for i, name in enumerate(self.sizes)}
+        reaches = np.zeros((len(index), len(index)), dtype=bool)
+        for group in self.groups:
+            reaches[index[group.source], index[group.target]] = True
+        for middle in range(len(index)):  # Warshall's transitive closure
+            reaches |= reaches[:, middle : middle + 1] & reaches[middle : middle + 1, :]
+        return tuple(layer.name for layer in self.layers if reaches[index[layer.name], index[layer.name]])
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.hw_profiles.description import Layer, NetworkDescription, Source, SynapseGroup
+from snn_deploy.hw_profiles.findings import Finding
+from snn_deploy.hw_profiles.fit import FitReport
 
 
 def chain(*sizes: int, recurrent: tuple[int, ...] = (), **group: Any) -> NetworkDescription:
@@ -50,3 +52,10 @@ def sparse_group(
     indices = np.nonzero(matrix)[1].astype(np.int64)
     group = SynapseGroup(rest.pop("name", "-".join(edge)), *edge, shape[1], shape[0], indptr, indices, **rest)
     return group, matrix
+
+
+def finding(report: FitReport, limit: str) -> Finding:
+    """The one row of a report about a limit."""
+    rows = [row for row in report.findings if row.limit == limit]
+    assert len(rows) == 1, (limit, [row.limit for row in report.findings])
+    return rows[0]

@@ -40,20 +40,15 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Does FILE.snn fit, where does it go, what does it cost. Exit code 4 where it does not fit."""
-    from snn_deploy.deploy.fitting import assess_artifact
+    from snn_deploy.deploy.fitting import assess_artifact, draw_grid
     from snn_deploy.hw_profiles.assessment import Choices
 
     choices = Choices(chips=chips, cores=cores, annealed=anneal, seed=seed, step_seconds=step_seconds)
     answer = assess_artifact(
-        artifact,
-        profile,
-        choices,
-        spikes_in=spikes_in,
-        rate=rate,
-        steps=steps,
-        inherit=inherit,
-        picture=picture,
+        artifact, profile, choices, spikes_in=spikes_in, rate=rate, steps=steps, inherit=inherit
     )
+    if picture is not None:
+        draw_grid(answer, picture)
     emit({**answer.as_dict(), "picture": picture}, as_json, _render)
     answer.fit.require()
 
@@ -63,7 +58,11 @@ def _render(result: Mapping[str, Any]) -> RenderableType:
 
     verdict = "fits" if result["fits"] else "does not fit"
     board = f" ({result['board']})" if result["board"] else ""
-    size = "no capacity stated" if result["cores"] is None else f"{result['cores']} cores, {result['chips']} chip(s)"
+    size = (
+        "no capacity stated"
+        if result["cores"] is None
+        else f"{result['cores']} cores, {result['chips']} chip(s)"
+    )
     head = f"{verdict} {result['profile']}: {size}{board}\n"
     return Group(
         head,

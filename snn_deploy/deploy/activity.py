@@ -40,5 +40,5 @@ def activity_of_run(
         samples=result.samples,
         steps=result.steps,
         origin=f"counted in a run on '{result.backend}' of {result.samples} samples x {result.steps} steps",
-        synops={name: (layer.synops, layer.synops_stored) for name, layer in layers.items()},
+        counted={name: (layer.spikes, layer.synops, layer.synops_stored) for name, layer in layers.items()},
     )

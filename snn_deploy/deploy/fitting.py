@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.footprint import describe
+from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.activity import activity_of_run
+from snn_deploy.deploy.result import RunResult
 from snn_deploy.errors import UsageError
-from snn_deploy.hw_profiles import inherit_energy, load
-from snn_deploy.hw_profiles.assessment import Assessment, Choices, assess
+from snn_deploy.hw_profiles import Profile, inherit_energy, load
+from snn_deploy.hw_profiles.assessment import DEFAULT_CHOICES, Assessment, Choices, assess
+from snn_deploy.hw_profiles.counts import HostCounts
 from snn_deploy.hw_profiles.description import Activity, NetworkDescription, assumed_activity
+
+
+def assess_run(
+    network: QuantisedNetwork,
+    result: RunResult,
+    inputs: Mapping[str, NDArray[np.uint8]],
+    profile_name: str,
+    choices: Choices = DEFAULT_CHOICES,
+    *,
+    inherit: str | None = None,
+    host: HostCounts | None = None,
+) -> Assessment:
+    """Assess a network by the spikes of a run that was made anyway.
+
+    inputs: the rasters that were run, uint8 (samples, steps, neurons). inherit: profile whose energies are
+    taken, labelled. host: work of the memory on the host in that run.
+    """
+    profile = _profile(profile_name, inherit)
+    return assess(describe(network), profile, activity_of_run(network, result, inputs), choices, host)
 
 
 def assess_artifact(
@@ -22,31 +48,34 @@ def assess_artifact(
     rate: float = 0.05,
     steps: int = 64,
     inherit: str | None = None,
-    picture: Path | None = None,
 ) -> Assessment:
     """Read FILE.snn and assess it; see :func:`snn_deploy.hw_profiles.assessment.assess`.
 
     spikes_in: INPUT.npz, run on the ``fixed`` backend for its counts; without it every neuron and input is
     assumed to fire in ``rate`` of ``steps`` steps. inherit: profile whose energies are taken, labelled.
-    picture: where to draw the core grid. Raises UsageError where the profile has no mesh to draw.
     """
-    profile = load(profile_name)
-    if inherit is not None:
-        profile = inherit_energy(profile, load(inherit))
+    profile = _profile(profile_name, inherit)
     model = Artifact.load(path)
     network = describe(model.network)
-    answer = assess(network, profile, _activity(model, network, spikes_in, rate, steps), choices)
-    if picture is not None:
-        if answer.placement is None:
-            raise UsageError(
-                f"profile '{profile.name}' states no mesh of cores to draw",
-                where="--picture",
-                remedy="Leave the option out, or choose loihi1 or loihi2.",
-            )
-        from snn_deploy.hw_profiles.picture import draw
+    return assess(network, profile, _activity(model, network, spikes_in, rate, steps), choices)
 
-        draw(answer, answer.placement, picture)
-    return answer
+
+def draw_grid(answer: Assessment, path: Path) -> None:
+    """Draw the core grid of an assessment; UsageError where the profile has no mesh to draw."""
+    if answer.placement is None:
+        raise UsageError(
+            f"profile '{answer.fit.profile.name}' states no mesh of cores to draw",
+            where="--picture",
+            remedy="Leave the option out, or choose loihi1 or loihi2.",
+        )
+    from snn_deploy.hw_profiles.picture import draw
+
+    draw(answer, answer.placement, path)
+
+
+def _profile(name: str, inherit: str | None) -> Profile:
+    profile = load(name)
+    return profile if inherit is None else inherit_energy(profile, load(inherit))
 
 
 def _activity(

@@ -38,6 +38,9 @@ class Choices:
     dimensions: int = 0
 
 
+DEFAULT_CHOICES = Choices()
+
+
 @dataclass(frozen=True, eq=False)
 class Assessment:
     """The answer. placement is None where the profile has no mesh.
@@ -98,7 +101,7 @@ def assess(
     network: NetworkDescription,
     profile: Profile,
     activity: Activity,
-    choices: Choices = Choices(),
+    choices: Choices = DEFAULT_CHOICES,
     host: HostCounts | None = None,
 ) -> Assessment:
     """Check, cut, place, count and price a network under a profile. Too large a network is no error here."""

@@ -188,16 +188,17 @@ def _layer(
         nonzero, stored = nonzero + exact, stored + full
         for kind, synops in _charged(group, profile, cut, spikes).items():
             kinds[kind] = kinds.get(kind, 0.0) + synops
-    if node in activity.synops:
-        counted, counted_stored = activity.synops[node]
+    emitted = float(sum(activity.spikes[member.name].sum() for member in members))
+    if node in activity.counted:
+        emitted, synops, synops_stored = activity.counted[node]
         # The run knows which spikes came too late to arrive; the forms keep their shares.
-        kinds = _rescale(kinds, nonzero, stored, counted, counted_stored)
-        nonzero, stored = counted, counted_stored
+        kinds = _rescale(kinds, nonzero, stored, synops, synops_stored)
+        nonzero, stored = synops, synops_stored
     neurons = sum(member.neurons for member in members)
     return LayerCounts(
         name=node,
         neurons=neurons,
-        spikes=float(sum(activity.spikes[member.name].sum() for member in members)),
+        spikes=emitted,
         synops=nonzero,
         synops_stored=stored,
         updates=float(neurons * activity.item_steps),

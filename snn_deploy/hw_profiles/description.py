@@ -147,15 +147,16 @@ class NetworkDescription:
 class Activity:
     """Spikes of a run: source or layer name -> spikes of each neuron over all samples and steps.
 
-    origin says where the spikes come from ("measured run", "assumed rate 5 %"). synops: where the run
-    counted them itself, node -> (nonzero, stored) synaptic operations; else they follow from the spikes.
+    origin says where the spikes come from (a run, or an assumption). counted: what the run counted
+    itself, node -> (spikes, synaptic operations, stored synaptic operations); for a node that is not
+    there, they follow from the spikes.
     """
 
     spikes: Mapping[str, FloatArray]
     samples: int
     steps: int
     origin: str
-    synops: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    counted: Mapping[str, tuple[int, int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
     def per_step(self, name: str) -> FloatArray:
         """Spikes of each neuron in one step of one sample, on average."""

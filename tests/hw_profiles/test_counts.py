@@ -77,10 +77,11 @@ def test_a_runs_own_synaptic_operations_take_precedence() -> None:
     network = chain(20, 50, 30)
     activity = random_activity(network, 4)
     exact = count(network, LOIHI1, partition(network, LOIHI1), activity)
-    told = Activity(activity.spikes, 3, 10, "run", synops={"l2": (400, 1000)})
+    told = Activity(activity.spikes, 3, 10, "run", counted={"l2": (7, 400, 1000)})
     counts = count(network, LOIHI1, partition(network, LOIHI1), told)
     assert counts.layers[0] == exact.layers[0]
-    assert (counts.layers[1].synops, counts.layers[1].synops_stored) == (400, 1000)
+    last = counts.layers[1]
+    assert (last.spikes, last.synops, last.synops_stored) == (7, 400, 1000)
     assert counts.layers[1].synops_charged["dense"] == pytest.approx(400)  # no zero is stored in this network
 
 

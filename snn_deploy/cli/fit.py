@@ -83,7 +83,15 @@ def _limits(result: Mapping[str, Any]) -> RenderableType:
         verdict = f"{row['verdict']} (soft)" if row["soft"] else row["verdict"]
         way_out = row["remedy"] if row["verdict"] in ("over", "tight") else row["note"]
         bound = "unknown" if row["bound"] is None else f"{row['bound']:g}"
-        table.add_row(row["limit"], f"{row['used']:g}", bound, percent, verdict, row["where"], way_out)
+        table.add_row(
+            row["limit"],
+            "endless" if row["used"] is None else f"{row['used']:g}",
+            bound,
+            percent,
+            verdict,
+            row["where"],
+            way_out,
+        )
     return table
 
 

@@ -42,9 +42,9 @@ class Finding:
         return 100.0 * self.used / self.bound if self.bound else (0.0 if self.used == 0 else float("inf"))
 
     def as_dict(self) -> dict[str, Any]:
-        """A record for JSON, with the percentage (null where the bound is unknown or zero)."""
-        percent = self.percent
-        return {**asdict(self), "percent": None if percent == float("inf") else percent}
+        """A record for JSON, with the percentage; null where it is unknown, and for a use without end."""
+        endless = {"used": self.used, "percent": self.percent}
+        return {**asdict(self), **{k: None if v == float("inf") else v for k, v in endless.items()}}
 
     def violation(self) -> Violation:
         """The finding as an error: what, where, found, allowed, and what to do."""

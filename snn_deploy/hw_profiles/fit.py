@@ -12,7 +12,7 @@ from snn_deploy.errors import DoesNotFit
 from snn_deploy.hw_profiles.checks import ability_checks, fan_checks, format_checks, overflow_checks
 from snn_deploy.hw_profiles.description import Activity, NetworkDescription
 from snn_deploy.hw_profiles.findings import Finding, against, judge
-from snn_deploy.hw_profiles.partition import CONFIGURATIONS, CORE_LIMITS, Partition, partition
+from snn_deploy.hw_profiles.partition import CONFIGURATIONS, CORE_LIMITS, Partition, core_limits, partition
 from snn_deploy.hw_profiles.quantity import Limit
 from snn_deploy.hw_profiles.schema import Profile
 
@@ -54,6 +54,13 @@ class FitReport:
             finding for finding in self.findings if finding.verdict != "ok" and finding not in self.refusals
         )
 
+    @property
+    def utilisation(self) -> dict[str, float]:
+        """Mean use of the cores in use, as a share of each known core limit."""
+        bounds = {name: bound for name, bound in core_limits(self.profile).items() if bound}
+        cores = self.partition.cores
+        return {n: sum(c.use[n] for c in cores) / (bound * len(cores)) for n, bound in bounds.items() if cores}
+
     def require(self) -> None:
         """Raise DoesNotFit with every broken limit."""
         if not self.fits:
@@ -67,6 +74,7 @@ class FitReport:
             "cores": None if self.profile.limits.cores_per_chip is None else len(self.partition.cores),
             "chips": self.chips,
             "board": self.board,
+            "utilisation": self.utilisation,
             "findings": [finding.as_dict() for finding in self.findings],
             "layers": [_layer_record(name, self) for name in self.partition.slices],
         }

@@ -208,7 +208,7 @@ def _energy(first: _Run, sizes: Mapping[str, int], profile: str) -> dict[str, An
             for direction in DIRECTIONS
         ),
         stored_items=items,
-        dimensions=dimensions,
+        raw_dimensions=int(np.prod(load_data().drawings.shape[1:])),
         host=HostCounts(len(DIRECTIONS) * items, macs, 0, 4 * macs),
         host_energy=Rapl().measure(lambda: retrieval.ranks(asked, asked)),
     )

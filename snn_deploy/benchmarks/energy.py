@@ -24,14 +24,14 @@ from snn_deploy.hw_profiles.energy import EnergyReport, Joules, per_correct
 class Recalls:
     """What the run was for.
 
-    correct_per_item: right answers that an item of the run yields on average. stored_items, dimensions:
-    vectors in the memory, and their length. host: its work in the whole run, and host_energy the measured
-    energy of it, if this machine can measure.
+    correct_per_item: right answers that an item of the run yields on average. stored_items: vectors in
+    the memory. raw_dimensions: length of an item that no network has seen. host: the memory's work in the
+    whole run. host_energy: the measured energy of that work, if this machine can measure.
     """
 
     correct_per_item: float
     stored_items: int
-    dimensions: int
+    raw_dimensions: int
     host: HostCounts
     host_energy: Measured
 
@@ -48,7 +48,7 @@ def energy_section(
     Where the profile has no prices but may inherit some, ``inherited`` holds the same joules under each
     donor's, labelled in every row.
     """
-    choices = Choices(stored_items=recalls.stored_items, dimensions=recalls.dimensions)
+    choices = Choices(stored_items=recalls.stored_items, dimensions=recalls.raw_dimensions)
     answer = assess_run(network, result, inputs, profile, choices, host=recalls.host)
     record = answer.as_dict()
     donors = load(profile).energy.inheritable_from

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def fit(
     artifact: Annotated[Path, typer.Argument(help="FILE.snn")],
     profile: Annotated[
-        str, typer.Option(help="A built-in profile, or the path of your own (.toml).")
-    ] = "loihi2",
+        str | None,
+        typer.Option(help="A built-in profile, or the path of your own (.toml); default: the file's own."),
+    ] = None,
     spikes_in: Annotated[
         Path | None, typer.Option("--input", metavar="INPUT.npz", help="Count spikes in a run on this input.")
     ] = None,

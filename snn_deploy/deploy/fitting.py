@@ -41,7 +41,7 @@ def assess_run(
 
 def assess_artifact(
     path: Path,
-    profile_name: str,
+    profile_name: str | None,
     choices: Choices,
     *,
     spikes_in: Path | None = None,
@@ -51,11 +51,12 @@ def assess_artifact(
 ) -> Assessment:
     """Read FILE.snn and assess it; see :func:`snn_deploy.hw_profiles.assessment.assess`.
 
-    spikes_in: INPUT.npz, run on the ``fixed`` backend for its counts; without it every neuron and input is
+    profile_name: None takes the one that the file was converted for. spikes_in: INPUT.npz, run on the
+    ``fixed`` backend for its counts; without it every neuron and input is
     assumed to fire in ``rate`` of ``steps`` steps. inherit: profile whose energies are taken, labelled.
     """
-    profile = _profile(profile_name, inherit)
     model = Artifact.load(path)
+    profile = _profile(profile_name or model.network.profile, inherit)
     network = describe(model.network)
     return assess(network, profile, _activity(model, network, spikes_in, rate, steps), choices)
 

@@ -59,7 +59,9 @@ class FitReport:
         """Mean use of the cores in use, as a share of each known core limit."""
         bounds = {name: bound for name, bound in core_limits(self.profile).items() if bound}
         cores = self.partition.cores
-        return {n: sum(c.use[n] for c in cores) / (bound * len(cores)) for n, bound in bounds.items() if cores}
+        return {
+            n: sum(c.use[n] for c in cores) / (bound * len(cores)) for n, bound in bounds.items() if cores
+        }
 
     def require(self) -> None:
         """Raise DoesNotFit with every broken limit."""
@@ -100,7 +102,7 @@ def fit(
     needed, board, core_findings = _chips(profile, cut, chips, cores)
     findings = [
         *core_findings,
-        *_core_checks(profile, cut),
+        *_core_checks(network, profile, cut),
         *_chip_synapses(network, profile, needed),
         *_word_checks(network, profile),
         *fan_checks(network, profile),
@@ -111,8 +113,9 @@ def fit(
     return FitReport(profile, tuple(findings), cut, needed, board)
 
 
-def _core_checks(profile: Profile, cut: Partition) -> Iterator[Finding]:
+def _core_checks(network: NetworkDescription, profile: Profile, cut: Partition) -> Iterator[Finding]:
     """Each core limit at the core that uses most of it, with both forms of the synapses."""
+    unrolled = {group.name for group in network.groups if group.convolution}
     for name in CORE_LIMITS:
         limit: Limit | None = getattr(profile.limits, name)
         uses = [(_where(core.index, cut), float(core.use[name])) for core in cut.cores]
@@ -122,6 +125,8 @@ def _core_checks(profile: Profile, cut: Partition) -> Iterator[Finding]:
             parts = [memory for piece in core.slices for memory in piece.groups]
             dense, sparse = sum(m.dense for m in parts), sum(m.sparse for m in parts)
             note = f"dense {dense} bit, sparse {sparse} bit"
+            if any(memory.group in unrolled for memory in parts):
+                note += "; convolutions counted unrolled, an upper bound"
         if name in CONFIGURATIONS:
             note = "soft"
         yield from against(name, limit, uses, REMEDIES[name], note)

@@ -11,7 +11,6 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import nir
 import numpy as np
 import pytest
 
@@ -22,39 +21,17 @@ from snn_deploy.deploy import backends
 from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.deploy.result import RunResult
 from snn_deploy.errors import ModelNotSupported
+from tests.nir_models import two_layers
 
 SAMPLES, STEPS = 6, 25
 Run = tuple[Artifact, RunResult, dict[str, np.ndarray]]
-
-
-def lif(neurons: int) -> nir.CubaLIF:
-    one = np.ones(neurons)
-    return nir.CubaLIF(
-        tau_syn=0.005 * one,
-        tau_mem=0.01 * one,
-        r=one,
-        v_leak=0 * one,
-        v_threshold=one,
-        v_reset=0 * one,
-        w_in=one,
-    )
 
 
 @pytest.fixture(scope="module")
 def run() -> Run:
     """A recurrent network with many weights that round to zero."""
     rng = np.random.default_rng(4)
-    nodes = {
-        "in": nir.Input({"input": np.array([24])}),
-        "w1": nir.Linear(rng.normal(0, 2, (30, 24)) * (rng.random((30, 24)) < 0.6)),
-        "a": lif(30),
-        "r": nir.Linear(rng.standard_t(2, (30, 30)) * 0.2),
-        "w2": nir.Linear(rng.normal(0, 2, (12, 30))),
-        "b": lif(12),
-        "out": nir.Output({"output": np.array([12])}),
-    }
-    edges = [("in", "w1"), ("w1", "a"), ("a", "r"), ("r", "a"), ("a", "w2"), ("w2", "b"), ("b", "out")]
-    graph = nir.NIRGraph(nodes, edges)
+    graph = two_layers((24, 30, 12), seed=4, recurrent=True)
     artifact = convert_graph(graph, Options(profile="loihi1", dt=1e-3, reset="zero"))
     inputs = {"in": (rng.random((SAMPLES, STEPS, 24)) < 0.2).astype(np.uint8)}
     result = backends.get("fixed").run(artifact, inputs, record=["a", "b"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
-import nir
 import numpy as np
 import pytest
 
@@ -18,32 +16,15 @@ from snn_deploy.deploy.fitting import assess_artifact, assess_run, draw_grid
 from snn_deploy.errors import UsageError
 from snn_deploy.hw_profiles.assessment import Choices
 from snn_deploy.hw_profiles.counts import HostCounts
+from tests.nir_models import two_layers
 
 SIZES = (30, 40, 20)
-
-
-def lif(neurons: int, taus: int = 1) -> nir.CubaLIF:
-    """Neurons with ``taus`` different membrane time constants, so as many populations."""
-    one = np.ones(neurons)
-    tau = 0.01 * (1 + np.arange(neurons) % taus)
-    return nir.CubaLIF(
-        tau_syn=0.005 * one, tau_mem=tau, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one, w_in=one
-    )
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Artifact, dict[str, np.ndarray]]:
     rng = np.random.default_rng(0)
-    nodes = {
-        "in": nir.Input({"input": np.array([SIZES[0]])}),
-        "w1": nir.Linear(rng.normal(0, 2.5, (SIZES[1], SIZES[0]))),
-        "a": lif(SIZES[1], taus=2),
-        "w2": nir.Linear(rng.normal(0, 2.5, (SIZES[2], SIZES[1]))),
-        "b": lif(SIZES[2]),
-        "out": nir.Output({"output": np.array([SIZES[2]])}),
-    }
-    names = list(nodes)
-    graph = nir.NIRGraph(nodes, list(pairwise(names)))
+    graph = two_layers(SIZES, taus=2)
     artifact = convert_graph(graph, Options(profile="loihi1", dt=1e-3, reset="zero"))
     path = tmp_path_factory.mktemp("fitting") / "m.snn"
     artifact.save(path)

@@ -12,15 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.chains import HOPS, six_hop_recall
+from snn_deploy.benchmarks.energy import Recalls, energy_section
 from snn_deploy.benchmarks.metrics import retrieval
 from snn_deploy.benchmarks.metrics.estimate import Estimate
+from snn_deploy.benchmarks.rapl import Rapl
 from snn_deploy.benchmarks.tasks import emoji_captions as task
 from snn_deploy.benchmarks.tasks.emoji_data import load_data
-from snn_deploy.benchmarks.tasks.emoji_recall import Deployed, Embedded, baseline_ranks, calibration_spikes
+from snn_deploy.benchmarks.tasks.emoji_recall import (
+    DIRECTIONS,
+    Deployed,
+    Embedded,
+    baseline_ranks,
+    calibration_spikes,
+)
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.certificate import Certificate
+from snn_deploy.deploy import backends
 from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.deploy.parity import TARGET_NEURON_STEPS, compare
+from snn_deploy.hw_profiles.counts import HostCounts
 
 #: Called with the name of each stage as it begins.
 Stage = Callable[[str], None]
@@ -95,7 +105,7 @@ def run(options: BenchOptions, folder: Path, stage: Stage) -> BenchResult:
         "baselines": _baselines(options.seed),
         "chain": dict(first.chain),
         "activity": {key: first.asked[key].cost_per_query() for key in keys},
-        "energy": _energy(first, sizes),
+        "energy": _energy(first, sizes, options.profile),
         "parity": None if certificate is None else certificate.to_json(),
         "quantisation": dict(first.artifact.network.report),
         "seconds": {**seconds, "total": time.perf_counter() - started},
@@ -185,11 +195,28 @@ def _baselines(seed: int) -> dict[str, Any]:
     }
 
 
-def _energy(first: _Run, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Counts of one query; joules are not printed where no source gives the chip's prices."""
-    pairs = next(iter(first.asked.values())).vectors.shape[1]
+def _energy(first: _Run, sizes: Mapping[str, int], profile: str) -> dict[str, Any]:
+    """Events and joules of the unseen queries; an item is a drawing and a caption, one query each."""
+    asked = first.asked[f"unseen: {DIRECTIONS[0].name}"].vectors
+    items, dimensions = asked.shape
+    inputs = first.deployed.query_spikes(items)
+    result = backends.get("fixed").run(first.artifact, inputs)
+    macs = len(DIRECTIONS) * items * items * dimensions
+    recalls = Recalls(
+        correct_per_item=sum(
+            float(retrieval.hit_at(first.ranks["fixed"][f"unseen: {direction.name}"], 1).mean())
+            for direction in DIRECTIONS
+        ),
+        stored_items=items,
+        raw_dimensions=int(np.prod(load_data().drawings.shape[1:])),
+        host=HostCounts(len(DIRECTIONS) * items, macs, 0, 4 * macs),
+        host_energy=Rapl().measure(lambda: retrieval.ranks(asked, asked)),
+    )
+    section = energy_section(first.artifact.network, result, inputs, profile, recalls)
     return {
         "proxy": "event counts of the fixed engine; one query, mean over queries",
-        "joules": "unavailable: no public source gives Loihi 2's energy per operation",
-        "host_multiply_accumulates": {split: pairs * n for split, n in sizes.items()},
+        "joules": section.pop("statement"),
+        "host_multiply_accumulates": {split: dimensions * n for split, n in sizes.items()},
+        "item": "one noisy drawing and one caption, both towers, a query each",
+        **section,
     }

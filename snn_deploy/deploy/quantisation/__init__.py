@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from snn_deploy.convert.discrete import DiscreteNetwork
 from snn_deploy.convert.quantise import LEVELS, Quantiser
-from snn_deploy.convert.quantise.grids import check_level
 from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.backends.stepping import Spikes
 from snn_deploy.deploy.calibration import observe
@@ -46,8 +45,7 @@ def quantise_network(
     at the default levels. budget: see :meth:`Search.greedy`.
     Raises UsageError for an unknown level or width, ModelNotSupported for values no format holds.
     """
-    if level != "auto":
-        check_level(_whole(level))
+    level = parse_level(level)
     quantiser = Quantiser(network, profile, observe(network, profile, calibration), bits)
     search = Search(quantiser)
     if level == "auto":
@@ -71,12 +69,16 @@ def quantise_network(
     return replace(outcome.network, report=MappingProxyType(report))
 
 
-def _whole(level: object) -> int:
-    if isinstance(level, int) and not isinstance(level, bool):
-        return level
-    raise UsageError(
-        "unknown quantisation level", where="--level", found=level, allowed=f"auto, 0..{len(LEVELS) - 1}"
-    )
+def parse_level(level: object) -> Level:
+    """Read "auto" or a rung of the ladder, a number or its text; raises UsageError for anything else."""
+    if level == "auto":
+        return "auto"
+    text = str(level)
+    if isinstance(level, bool) or not text.isdecimal() or int(text) >= len(LEVELS):
+        raise UsageError(
+            "unknown quantisation level", where="--level", found=text, allowed=f"auto, 0..{len(LEVELS) - 1}"
+        )
+    return int(text)
 
 
 def _warnings(outcome: Outcome, layers: list[dict[str, Any]], generated: bool, searched: bool) -> list[str]:

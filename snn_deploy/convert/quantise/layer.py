@@ -95,12 +95,16 @@ def quantise_group(
     task: Task, level: Level, rounding: Rounding, *, evidence: Evidence, profile: Profile, bits: int
 ) -> QuantisedLayer:
     """Quantise one group of neurons at one level."""
-    largest = max((float(np.abs(b.matrix).max(initial=0.0)) for b in task.blocks), default=0.0)
+    largest = [float(np.abs(b.matrix).max(initial=0.0)) for b in task.blocks]
     _, top = plane_range(level, profile, bits)
     seen = evidence.extremes[task.population.name]
-    limits = ceilings(task.population, task.group, seen, profile, largest_weight=largest, top=top)
+    limits = ceilings(
+        task.population, task.group, seen, profile, largest_weight=max(largest, default=0.0), top=top
+    )
     problems = violations(task.group.name, limits)
-    scale = 1 if problems else choose_scale(limits, lambda s: _weight_error(task, level, s, profile, bits))
+    scale = 1
+    if not problems:
+        scale = choose_scale(limits, largest, top, lambda s: _weight_error(task, level, s, profile, bits))
     grids = _grids(task, level, scale, profile, bits)
     rounded, shift = _round(task, grids, scale, rounding)
     population = _population(task, scale, shift, profile)

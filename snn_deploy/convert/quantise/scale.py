@@ -6,7 +6,7 @@ octave the value whose grids lie closest to the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -59,10 +59,19 @@ def ceilings(
     }
 
 
-def choose_scale(limits: dict[str, float], error: Callable[[float], float]) -> int:
-    """Return S among candidates over the top octave; ``error(S)`` is the relative weight error."""
+def choose_scale(
+    limits: dict[str, float], largest_weights: Sequence[float], top: int, error: Callable[[float], float]
+) -> int:
+    """Return the S with the smallest ``error(S)``, the relative weight error, over the top octave.
+
+    largest_weights: of each source. A source whose largest weight just fills its plane (``top``) wastes
+    no bit, so these scales are tried beside evenly spaced ones.
+    """
     ceiling = min(limits.values())
-    candidates = np.unique(np.floor(ceiling * 2.0 ** -np.linspace(0, 1, _CANDIDATES, endpoint=False)))
+    even = ceiling * 2.0 ** -np.linspace(0, 1, _CANDIDATES, endpoint=False)
+    filling = np.array([top / w for w in largest_weights if w > 0])
+    filling = filling * 2.0 ** np.floor(np.log2(ceiling / filling)) if filling.size else filling
+    candidates = np.unique(np.floor(np.concatenate([even, filling])))
     usable = [float(s) for s in candidates[::-1] if s >= 1] or [1.0]
     return int(min(usable, key=error))
 

@@ -25,6 +25,8 @@ _SAMPLES = 32
 _REACH = 2
 #: Up to this level the rounding is chosen by running the layer; above, the differences are noise.
 _CHOOSE_ROUNDING_UP_TO = 1
+#: Another rounding must lower the count error to this part of descent's; less is noise.
+_CLEARLY_BETTER = 0.85
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,9 @@ class Search:
                 network = self.quantiser.network(levels, {node: rounding})
                 self.runs += 1
                 errors[rounding] = count_error(self.exact[node], run_nodes(network, {node}, self.exact)[node])
-            self._roundings[node, level] = min(ROUNDINGS, key=lambda name: errors[name])
+            best = min(ROUNDINGS, key=lambda name: errors[name])
+            clearly = errors[best] < _CLEARLY_BETTER * errors[ROUNDINGS[0]]
+            self._roundings[node, level] = best if clearly else ROUNDINGS[0]
         return self._roundings[node, level]
 
     def _spiking(self, node: str) -> bool:

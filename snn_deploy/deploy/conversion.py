@@ -17,9 +17,9 @@ from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.discretise import discretise
 from snn_deploy.convert.frontends import read_model
 from snn_deploy.convert.lowering import lower
-from snn_deploy.convert.quantise import quantise
 from snn_deploy.deploy.backends.stepping import Spikes
-from snn_deploy.deploy.calibration import generated_spikes, observe
+from snn_deploy.deploy.calibration import generated_spikes
+from snn_deploy.deploy.quantisation import Level, quantise_network
 from snn_deploy.hw_profiles import load as load_profile
 
 if TYPE_CHECKING:
@@ -33,13 +33,17 @@ class Options:
     """What ``convert`` can be told.
 
     profile: hardware profile, a name or a path. dt: seconds, where the graph does not state it.
-    reset: "zero", likewise. bits: weight width. seed: of generated calibration spikes.
+    reset: "zero", likewise. bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
+    budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
+    seed: of generated calibration spikes.
     """
 
     profile: str = "loihi2"
     dt: float | None = None
     reset: str | None = None
     bits: int = 8
+    level: Level = "auto"
+    budget: float | None = None
     seed: int = 0
 
 
@@ -75,7 +79,15 @@ def convert_graph(
     contract = Contract.resolve(graph.metadata, options.dt, options.reset)
     network = discretise(lower(graph, contract))
     spikes = generated_spikes(network, options.seed) if calibration is None else calibration
-    integers = quantise(network, load_profile(options.profile), observe(network, spikes), options.bits)
+    integers = quantise_network(
+        network,
+        load_profile(options.profile),
+        spikes,
+        bits=options.bits,
+        level=options.level,
+        budget=options.budget,
+        generated=calibration is None,
+    )
     return Artifact(
         integers,
         graph,

@@ -12,6 +12,9 @@ from typing import Protocol
 
 from snn_deploy.errors import ModelNotSupported, Violation
 
+#: A graph can hold more cycles than atoms: the first ones show what is wrong.
+_REPORTED_CYCLES = 8
+
 
 class _Named(Protocol):
     @property
@@ -89,10 +92,13 @@ def _short_cycles(network: Topology) -> list[Violation]:
     import networkx as nx
 
     graph = nx.DiGraph()
-    for edge in network.projections:
-        graph.add_edge(edge.source, edge.target, delay=edge.delay)
-    found = []
+    for edge in network.projections:  # of parallel projections the quickest counts
+        known = graph.get_edge_data(edge.source, edge.target, {"delay": edge.delay})["delay"]
+        graph.add_edge(edge.source, edge.target, delay=min(edge.delay, known))
+    found: list[Violation] = []
     for cycle in nx.simple_cycles(graph):
+        if len(found) == _REPORTED_CYCLES:
+            break
         hops = list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
         delay = sum(graph.edges[hop]["delay"] for hop in hops)
         if delay < len(hops):

@@ -3,12 +3,12 @@
 NIR has no time step, so a graph with a cycle does not say where the step of delay sits. A projection
 closes a cycle when every way from the inputs to its source leads through its target (its target
 dominates its source): that does not depend on the order of nodes and edges. A cycle that can be
-entered at several places has no such projection; its Delay nodes decide, if each way around passes one.
+entered at several places has no such projection; the one Delay on every way around decides then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import networkx as nx
 
 _ROOT = object()
-#: A graph can hold more cycles than atoms: the first ones show what is wrong.
-_REPORTED_CYCLES = 8
 
 
 def delay_cycles(
@@ -32,40 +30,43 @@ def delay_cycles(
     """
     import networkx as nx
 
-    graph = nx.DiGraph()
-    graph.add_edges_from((e.source, e.target) for e in edges)
+    graph = _graph((e.source, e.target) for e in edges)
     graph.add_edges_from((_ROOT, name) for name in inputs)
     above = _dominators(graph)
     closing = {(e.source, e.target) for e in edges if e.target in above[e.source]}
-    rest = nx.DiGraph()
-    rest.add_edges_from((e.source, e.target) for e in edges if (e.source, e.target) not in closing)
-    delayed = {(e.source, e.target) for e in edges if e.delay > 0}
-    violations: list[Violation] = []
+    rest = _graph((e.source, e.target) for e in edges if (e.source, e.target) not in closing)
+    violations = []
     for members in nx.strongly_connected_components(rest):
-        if len(members) == 1:
+        inside = {hop for hop in rest.edges if members.issuperset(hop)}
+        if not inside:
             continue
-        for cycle in nx.simple_cycles(rest.subgraph(members)):
-            if len(violations) == _REPORTED_CYCLES:
-                break
-            hops = set(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
-            if len(hops & delayed) == 1:
-                closing |= hops & delayed
-                continue
-            violations.append(
-                Violation(
-                    "this cycle can be entered at several populations, so which of its connections costs the "
-                    "recurrent step is not stated",
-                    where=" -> ".join([*cycle, cycle[0]]),
-                    found=f"{len(hops & delayed)} of its connections with a Delay",
-                    allowed="exactly 1",
-                    remedy="Put the populations into one, or a Delay on the connection that feeds back.",
-                )
+        back = {(e.source, e.target) for e in edges if e.delay > 0} & inside
+        if len(back) == 1 and nx.is_directed_acyclic_graph(_graph(inside - back)):
+            closing |= back
+            continue
+        violations.append(
+            Violation(
+                "these populations drive each other and can be entered at several places: which connection "
+                "costs the recurrent step is not stated",
+                where=", ".join(sorted(members)),
+                found=f"{len(back)} connections with a Delay",
+                allowed="one that lies on every way around",
+                remedy="Put the populations into one, or a Delay on the connection that feeds back.",
             )
+        )
     if violations:
         raise ModelNotSupported(violations)
     return tuple(
         replace(e, delay=e.delay + recurrent_delay) if (e.source, e.target) in closing else e for e in edges
     )
+
+
+def _graph(hops: Iterable[tuple[str, str]]) -> nx.DiGraph:
+    import networkx as nx
+
+    graph = nx.DiGraph()  # given edges, its constructor looks for pandas and warns that it is not there
+    graph.add_edges_from(hops)
+    return graph
 
 
 def _dominators(graph: nx.DiGraph) -> dict[object, set[object]]:

@@ -32,8 +32,7 @@ def compare(graph: nir.NIRGraph, inputs: dict[str, np.ndarray], dt: float, feedb
     network = prepare(graph, Contract(dt)).network
     samples, steps = next(iter(inputs.values())).shape[:2]
     flat = {name: x.reshape(samples, steps, -1) for name, x in inputs.items()}
-    traces = {p.name: np.empty((samples, steps, p.v0.size)) for p in network.populations if not p.spiking}
-    rasters = float_reference.run(network, flat, traces)
+    run = float_reference.run(network, flat)
     mismatches = neuron_steps = 0
     rates, error = {}, 0.0
     populations = {p.name: p for p in network.populations}
@@ -41,11 +40,11 @@ def compare(graph: nir.NIRGraph, inputs: dict[str, np.ndarray], dt: float, feedb
         wanted = np.moveaxis(values, 0, 1).reshape(samples, steps, -1)
         population = populations[name]
         if population.spiking:
-            mismatches += int(np.count_nonzero(wanted != rasters[name]))
+            mismatches += int(np.count_nonzero(wanted != run.rasters[name]))
             neuron_steps += wanted.size
             rates[name] = float(wanted.mean())
         else:
-            physical = population.v_reset + population.gap * traces[name]
+            physical = population.v_reset + population.gap * run.membranes[name]
             scale = np.abs(wanted).max()
             assert scale > 0, f"{name}: the membrane never moved"
             error = max(error, float(np.abs(physical - wanted).max() / scale))

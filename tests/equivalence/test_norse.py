@@ -238,11 +238,10 @@ def own_run(module, shape, raster):
     network = prepare(graph, Contract.resolve(graph.metadata)).network
     (output,) = network.outputs
     population = next(p for p in network.populations if p.name == output.node)
-    trace = np.empty((SAMPLES, STEPS, population.v0.size))
-    rasters = float_reference.run(
-        network, {"input": raster.reshape(SAMPLES, STEPS, -1)}, {population.name: trace}
-    )
-    return rasters[population.name] if population.spiking else population.v_reset + population.gap * trace
+    run = float_reference.run(network, {"input": raster.reshape(SAMPLES, STEPS, -1)})
+    if population.spiking:
+        return run.rasters[population.name]
+    return population.v_reset + population.gap * run.membranes[population.name]
 
 
 def build(make, gain=1.0):

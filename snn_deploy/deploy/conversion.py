@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.discretise import discretise
 from snn_deploy.convert.frontends import read_model
-from snn_deploy.convert.lowering import lower
+from snn_deploy.convert.pipeline import prepare
 from snn_deploy.deploy.backends.stepping import Spikes
 from snn_deploy.deploy.calibration import generated_spikes
 from snn_deploy.deploy.quantisation import Level, quantise_network
@@ -60,7 +59,7 @@ def convert_file(path: Path, options: Options, calibration: Path | None = None) 
     if calibration is None:
         return convert_graph(source.graph, options, provenance)
     contract = Contract.resolve(source.graph.metadata, options.dt, options.reset)
-    network = discretise(lower(source.graph, contract))
+    network = prepare(source.graph, contract).network
     return convert_graph(
         source.graph,
         options,
@@ -77,7 +76,8 @@ def convert_graph(
 ) -> Artifact:
     """Convert a NIR graph; calibration: input name -> uint8 (samples, steps, neurons)."""
     contract = Contract.resolve(graph.metadata, options.dt, options.reset)
-    network = discretise(lower(graph, contract))
+    prepared = prepare(graph, contract)
+    network = prepared.network
     spikes = generated_spikes(network, options.seed) if calibration is None else calibration
     integers = quantise_network(
         network,
@@ -90,7 +90,7 @@ def convert_graph(
     )
     return Artifact(
         integers,
-        graph,
+        prepared.graph,
         MappingProxyType(
             {
                 "calibration": "generated Bernoulli spikes" if calibration is None else "given",

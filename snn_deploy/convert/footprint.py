@@ -15,7 +15,7 @@ def describe(network: QuantisedNetwork) -> NetworkDescription:
     """The network as a chip has to hold it: one layer a population, one synapse group a projection.
 
     Layers come in the order of their depth behind the input. A delay is what a synapse must add to the
-    one step that every connection costs. Raises ModelNotSupported for a cycle that is too short for its delays.
+    one step that every connection costs. Raises ModelNotSupported for a cycle shorter than its delays need.
     """
     depth = depths(network)
     populations = sorted(network.populations, key=lambda population: depth[population.name])

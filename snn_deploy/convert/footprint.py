@@ -7,19 +7,18 @@ import numpy as np
 from snn_deploy.convert.arrays import IntArray
 from snn_deploy.convert.connections import Conv2d, Dense, size, synapses, weights
 from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
-from snn_deploy.convert.schedule import depths, lava_delay, stages
+from snn_deploy.convert.schedule import depths, lava_delay
 from snn_deploy.hw_profiles.description import Layer, NetworkDescription, Source, SynapseGroup
 
 
 def describe(network: QuantisedNetwork) -> NetworkDescription:
     """The network as a chip has to hold it: one layer a population, one synapse group a projection.
 
-    Layers come in topological order. A delay is what a synapse must add to the one step that every
-    connection costs. Raises ModelNotSupported for a cycle that is too short for its delays.
+    Layers come in the order of their depth behind the input. A delay is what a synapse must add to the
+    one step that every connection costs. Raises ModelNotSupported for a cycle shorter than its delays need.
     """
-    order = {name: i for i, name in enumerate(name for stage in stages(network) for name in stage)}
-    populations = sorted(network.populations, key=lambda population: order[population.name])
     depth = depths(network)
+    populations = sorted(network.populations, key=lambda population: depth[population.name])
     return NetworkDescription(
         sources=tuple(
             Source(node.name, int(np.prod(node.shape)), node.message_bits) for node in network.inputs

@@ -52,8 +52,8 @@ def assess_artifact(
     """Read FILE.snn and assess it; see :func:`snn_deploy.hw_profiles.assessment.assess`.
 
     profile_name: None takes the one that the file was converted for. spikes_in: INPUT.npz, run on the
-    ``fixed`` backend for its counts; without it every neuron and input is
-    assumed to fire in ``rate`` of ``steps`` steps. inherit: profile whose energies are taken, labelled.
+    ``fixed`` backend for its counts; without it every neuron and input is assumed to fire in ``rate`` of
+    ``steps`` steps. inherit: profile whose energies are taken, labelled.
     """
     model = Artifact.load(path)
     profile = _profile(profile_name or model.network.profile, inherit)

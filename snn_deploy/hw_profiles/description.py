@@ -107,7 +107,7 @@ class SynapseGroup:
 
 @dataclass(frozen=True, eq=False)
 class NetworkDescription:
-    """Sources, layers in topological order, and the synapse groups between them.
+    """Sources, layers from input to output, and the synapse groups between them.
 
     outputs: names of the nodes that are read out.
     """

@@ -2,7 +2,7 @@
 # make test      ruff, mypy and the tests that end within minutes
 # make test-all  the same with the slow tests
 #
-# Each makes .venv on first use and installs again only when pyproject.toml or constraints.txt change.
+# Each makes .venv on first use and installs again when pyproject.toml, constraints.txt or a kernel changes.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -49,7 +49,9 @@ clean:
 .venv-3.11/installed: VERSION := 3.11
 
 # A pyenv shim may be there without its interpreter, and a system Python without ensurepip: so they are tried.
-.venv/installed .venv-3.11/installed: pyproject.toml constraints.txt
+KERNELS := $(wildcard snn_deploy/deploy/backends/kernels/*.c snn_deploy/deploy/backends/kernels/*.h snn_deploy/deploy/backends/kernels/*.inc)
+
+.venv/installed .venv-3.11/installed: pyproject.toml constraints.txt setup.py $(KERNELS)
 	@if $(@D)/bin/python -m pip --version >/dev/null 2>&1; then :; \
 	elif python$(VERSION) -c 'import ensurepip, venv' 2>/dev/null; then python$(VERSION) -m venv --clear $(@D); \
 	elif command -v uv >/dev/null; then rm -rf $(@D); uv venv --seed --python $(VERSION) $(@D); \

@@ -20,6 +20,13 @@ def convert(
     ] = None,
     reset: Annotated[str | None, typer.Option(help="Reset mode, where the model states none: zero.")] = None,
     bits: Annotated[int, typer.Option(help="Bits a weight.")] = 8,
+    level: Annotated[
+        str, typer.Option(help="Rung of the ladder of weight planes: auto, or 0 (one plane) to 7 (finest).")
+    ] = "auto",
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Most that --level auto may cost in synaptic operations, in units of level 0."),
+    ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Spikes to calibrate on (.npz).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
@@ -28,9 +35,13 @@ def convert(
     """Convert MODEL and write the artifact: integers, their NIR graph, and how they were made."""
     from snn_deploy.convert.frontends.nir_file import write_graph
     from snn_deploy.deploy.conversion import Options, convert_file
+    from snn_deploy.deploy.quantisation import parse_level
     from snn_deploy.deploy.summary import describe
 
-    artifact = convert_file(model, Options(profile, dt, reset, bits, seed), calibration)
+    options = Options(
+        profile=profile, dt=dt, reset=reset, bits=bits, level=parse_level(level), budget=budget, seed=seed
+    )
+    artifact = convert_file(model, options, calibration)
     artifact.save(output)
     if export_nir is not None:
         write_graph(export_nir, artifact.graph)

@@ -12,7 +12,7 @@ import typer
 from snn_deploy.errors import UsageError
 
 
-def train(  # noqa: PLR0917  the options of the verb
+def train(
     task: Annotated[str, typer.Argument(help="Task to train for, such as emoji-captions.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Model to write: .pt or .safetensors.", dir_okay=False)

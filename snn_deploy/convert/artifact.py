@@ -55,10 +55,9 @@ class Artifact:
 
     def discrete(self) -> DiscreteNetwork:
         """The float network the integers were rounded from, derived again from the stored graph."""
-        from snn_deploy.convert.discretise import discretise
-        from snn_deploy.convert.lowering import lower
+        from snn_deploy.convert.pipeline import prepare
 
-        return discretise(lower(self.graph, self.network.contract))
+        return prepare(self.graph, self.network.contract).network
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all."""

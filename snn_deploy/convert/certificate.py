@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from snn_deploy.errors import VerificationMismatch
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,29 @@ class Certificate:
     hashes: Mapping[str, str]
     versions: Mapping[str, str]
 
+    def require_equal(self, where: str) -> None:
+        """Raise VerificationMismatch (exit code 6) where the two runs differ."""
+        if not self.equal:
+            raise VerificationMismatch(
+                f"the run is not {self.claim}",
+                where=where,
+                found=f"{self.mismatches} mismatches in {self.neuron_steps} neuron-steps",
+                allowed="0",
+                remedy="This is a bug of snn-deploy: please report it with the certificate.",
+            )
+
     def to_json(self) -> dict[str, Any]:
         """Plain containers for JSON."""
-        return {**asdict(self), "hashes": dict(self.hashes), "versions": dict(self.versions)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        first = None if self.first_divergence is None else asdict(self.first_divergence)
+        return {
+            **plain,
+            "first_divergence": first,
+            "layers": [asdict(layer) for layer in self.layers],
+            "silent_layers": list(self.silent_layers),
+            "hashes": dict(self.hashes),
+            "versions": dict(self.versions),
+        }
 
 
 def certify(

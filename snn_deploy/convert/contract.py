@@ -6,11 +6,14 @@ graph's metadata, else from a flag, else the graph is refused (DESIGN, non-negot
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from snn_deploy.errors import ModelNotSupported
+from snn_deploy.errors import ModelNotSupported, Violation
+
+_log = logging.getLogger(__name__)
 
 ResetMode = Literal["zero"]
 
@@ -46,52 +49,90 @@ class Contract:
     def resolve(metadata: dict[str, Any], dt: float | None = None, reset: str | None = None) -> Contract:
         """Build the contract from NIR metadata, flags taking precedence.
 
-        Raises ModelNotSupported when neither states dt or the reset mode, or when they ask for
-        semantics that Loihi lacks.
+        Raises ModelNotSupported with all that is missing, and all that asks for semantics that Loihi lacks.
+        A flag that the metadata does not bear out is logged as a warning.
         """
-        stated_dt = dt if dt is not None else metadata.get("dt")
-        stated_reset = reset if reset is not None else _text(metadata.get("reset"))
-        if stated_dt is None:
-            raise ModelNotSupported(
-                "the time step is not stated",
-                where="graph metadata 'dt'",
-                allowed="seconds > 0",
-                remedy="NIR carries no time step: pass --dt, the step it was trained with (often 1e-3).",
-            )
-        if not (math.isfinite(float(stated_dt)) and float(stated_dt) > 0):
-            raise ModelNotSupported("bad time step", where="dt", found=stated_dt, allowed="seconds > 0")
-        if stated_reset is None:
-            raise ModelNotSupported(
-                "the reset mode is not stated",
-                where="graph metadata 'reset'",
-                allowed="zero",
-                remedy="NIR carries no reset mode: pass --reset zero if v returns to v_reset at a spike.",
-            )
-        if stated_reset != "zero":
-            raise ModelNotSupported(
-                "this reset mode does not exist on Loihi, whose neurons return to v_reset",
-                where="reset",
-                found=stated_reset,
-                allowed="zero",
-                remedy="Retrain with a hard reset, or pass --reset zero and accept other spikes.",
-            )
-        _require_default(metadata, "strict_threshold", True)
-        _require_default(metadata, "recurrent_delay", 1)
-        _require_default(metadata, "initial_state", Contract.initial_state)
+        stated_dt = _stated("dt", metadata.get("dt"), dt)
+        stated_reset = _stated("reset", _text(metadata.get("reset")), reset)
+        violations = [*_dt_violations(stated_dt), *_reset_violations(stated_reset)]
+        for key, only in _ONLY.items():
+            found = _text(metadata.get(key, only))
+            if found != only:
+                violations.append(
+                    Violation(
+                        "the graph asks for semantics that are not implemented", key, str(found), str(only)
+                    )
+                )
+        if violations:
+            raise ModelNotSupported(violations)
         return Contract(dt=float(stated_dt))
 
 
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return value.decode() if isinstance(value, bytes) else str(value)
+#: What the contract fixes to one value.
+_ONLY: dict[str, Any] = {
+    "strict_threshold": True,
+    "recurrent_delay": 1,
+    "initial_state": Contract.initial_state,
+}
 
 
-def _require_default(metadata: dict[str, Any], key: str, only: object) -> None:
-    if key in metadata:
-        found = metadata[key]
-        found = found.decode() if isinstance(found, bytes) else found
-        if found != only:
-            raise ModelNotSupported(
-                "the graph asks for semantics that are not implemented", where=key, found=found, allowed=only
+def _dt_violations(dt: Any) -> list[Violation]:
+    if dt is None:
+        return [
+            Violation(
+                "the time step is not stated",
+                where="graph metadata 'dt'",
+                allowed="seconds > 0",
+                remedy="NIR carries no time step: pass --dt, that of the training (often 1e-3).",
             )
+        ]
+    try:
+        seconds = float(dt)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        return [Violation("bad time step", where="dt", found=str(dt), allowed="seconds > 0")]
+    return []
+
+
+def _reset_violations(reset: Any) -> list[Violation]:
+    if reset is None:
+        return [
+            Violation(
+                "the reset mode is not stated",
+                where="graph metadata 'reset'",
+                allowed="zero",
+                remedy="NIR carries no reset mode: pass --reset zero if v returns to v_reset at a spike. "
+                "A network that was trained to subtract its threshold gives other spikes then.",
+            )
+        ]
+    if reset != "zero":
+        return [
+            Violation(
+                "this reset mode does not exist on Loihi, whose neurons return to v_reset",
+                where="reset",
+                found=str(reset),
+                allowed="zero",
+                remedy="Retrain with a hard reset, or pass --reset zero and accept other spikes.",
+            )
+        ]
+    return []
+
+
+def _stated(key: str, by_file: Any, by_flag: Any) -> Any:
+    """The flag's value, else the file's; a flag that the file does not bear out is worth a warning."""
+    if by_flag is None:
+        return by_file
+    if by_file is None:
+        _log.warning(
+            "%s = %s is taken from the flag: the graph does not state it, so it cannot be checked",
+            key,
+            by_flag,
+        )
+    elif by_file != by_flag:
+        _log.warning("%s = %s is taken from the flag, against the graph's own %s", key, by_flag, by_file)
+    return by_flag
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

@@ -21,8 +21,10 @@ class DiscretePopulation:
     a: summed weighted input of the step, in units of the threshold. u: synaptic current.
     v: membrane potential, (v_physical - v_reset) / gap. bias: constant drive of v.
     du, dv: decays a step, in (0, 1] and [0, 1]. u0, v0: state before the first step.
-    gap: v_threshold - v_reset, and v_reset: what maps v back to the source's units.
-    All arrays have shape (neurons,). spiking is False for a read-out that never fires.
+    gap: v_threshold - v_reset. v_reset, gap: what maps v back to the source's units,
+    v_physical = v_reset + gap v. All arrays have shape (neurons,).
+    spiking is False for a read-out: it never fires, is not reset, and v is its result; gap is then the
+    largest incoming weight and v_reset the start of v, so that weights span [-1, 1] and v starts at 0.
     """
 
     name: str

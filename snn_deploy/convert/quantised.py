@@ -24,6 +24,9 @@ SignMode = Literal["mixed", "excitatory", "inhibitory"]
 #: Threshold and input are shifted left by this many bits against u and v (Lava: vth << 6, a_in << 6).
 STATE_SHIFT = 6
 
+#: Threshold of a population that never spikes: v is clipped to 2^23 - 1 and cannot pass 2^17 << 6.
+UNREACHABLE_VTH = 1 << 17
+
 
 @dataclass(frozen=True, eq=False)
 class QuantisedPopulation:

@@ -47,18 +47,17 @@ def depths(network: Topology) -> dict[str, int]:
     unless a cycle's delays are shorter than the Lava steps around it. Raises ModelNotSupported then,
     with both numbers.
     """
-    names = [node.name for node in (*network.inputs, *network.populations)]
-    depth = {name: 0 if i < len(network.inputs) else 1 for i, name in enumerate(names)}
-    for _ in range(len(names) + 1):
-        changed = False
-        for edge in network.projections:
-            needed = depth[edge.source] + 1 - edge.delay
-            if needed > depth[edge.target]:
-                depth[edge.target] = needed
-                changed = True
-        if not changed:
-            return depth
-    raise ModelNotSupported(_short_cycles(network))
+    violations = []
+    projections = list(network.projections)
+    while True:
+        depth, cycle = _longest_paths(network, projections)
+        if not cycle:
+            break
+        violations.append(_short_cycle(cycle))
+        projections = [edge for edge in projections if edge not in cycle]
+    if violations:
+        raise ModelNotSupported(violations)
+    return depth
 
 
 def lava_delay(edge: _Edge, depth: dict[str, int]) -> int:
@@ -85,24 +84,34 @@ def stages(network: Topology) -> list[list[str]]:
     return [members[c] for c in sequence]
 
 
-def _short_cycles(network: Topology) -> list[Violation]:
-    import networkx as nx
+def _longest_paths(network: Topology, projections: Sequence[_Edge]) -> tuple[dict[str, int], list[_Edge]]:
+    """Depths by Bellman and Ford's relaxation, and the edges of a cycle where they grow without end."""
+    inputs, populations = network.inputs, network.populations
+    depth = {node.name: 0 for node in inputs} | {population.name: 1 for population in populations}
+    raised_by: dict[str, _Edge] = {}
+    for _ in range(len(depth) + 1):
+        last = None
+        for edge in projections:
+            needed = depth[edge.source] + 1 - edge.delay
+            if needed > depth[edge.target]:
+                depth[edge.target], raised_by[edge.target], last = needed, edge, edge
+        if last is None:
+            return depth, []
+    name = last.target if last is not None else ""
+    for _ in depth:  # back far enough to stand on the cycle
+        name = raised_by[name].source
+    cycle = [raised_by[name]]
+    while cycle[-1].source != name:
+        cycle.append(raised_by[cycle[-1].source])
+    return depth, cycle[::-1]
 
-    graph = nx.DiGraph()
-    for edge in network.projections:
-        graph.add_edge(edge.source, edge.target, delay=edge.delay)
-    found = []
-    for cycle in nx.simple_cycles(graph):
-        hops = list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
-        delay = sum(graph.edges[hop]["delay"] for hop in hops)
-        if delay < len(hops):
-            found.append(
-                Violation(
-                    "this cycle cannot be exact: each Lava connection costs one step",
-                    where=" -> ".join([*cycle, cycle[0]]),
-                    found=f"{delay} step(s) of delay around {len(hops)} connections",
-                    allowed=f"at least {len(hops)} steps",
-                    remedy="Declare the missing steps as a NIR Delay on the feedback edge, and retrain.",
-                )
-            )
-    return found
+
+def _short_cycle(cycle: Sequence[_Edge]) -> Violation:
+    delay = sum(edge.delay for edge in cycle)
+    return Violation(
+        "this cycle cannot be exact: each Lava connection costs one step",
+        where=" -> ".join([cycle[0].source, *(edge.target for edge in cycle)]),
+        found=f"{delay} step(s) of delay around {len(cycle)} connections",
+        allowed=f"at least {len(cycle)} steps",
+        remedy="Declare the missing steps as a NIR Delay on the feedback edge and retrain with it.",
+    )

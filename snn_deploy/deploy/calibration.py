@@ -1,4 +1,4 @@
-"""Calibration: run the float network on example spikes and note how large its state becomes."""
+"""Calibration: run the float network on example spikes and note what quantisation must know of it."""
 
 from __future__ import annotations
 
@@ -7,40 +7,69 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.convert.discrete import DiscreteNetwork
-from snn_deploy.convert.quantise import Extremes
+from snn_deploy.convert.discrete import DiscreteNetwork, DiscretePopulation
+from snn_deploy.convert.quantise import DecayFit, Evidence, Extremes
+from snn_deploy.convert.quantise.decays import kept_decays, round_decays
 from snn_deploy.deploy.backends.float_reference import FloatNeurons, FloatSynapses
 from snn_deploy.deploy.backends.stepping import Spikes, State, simulate
+from snn_deploy.hw_profiles import Profile
 
 #: Generated calibration spikes: samples, steps, and the rates that are drawn from.
 _SAMPLES, _STEPS, _RATES = 32, 60, (0.02, 0.3)
+#: Membranes between these fractions of the threshold decide the gain of rounded decays.
+_FIT_RANGE = (0.2, 3.0)
 
 
 class _Observed(FloatNeurons):
-    """FloatNeurons that remember the largest |u|, |drive| and |v| they saw."""
+    """FloatNeurons with a shadow whose decays are rounded and whose resets follow the float spikes."""
+
+    def __init__(self, population: DiscretePopulation, profile: Profile) -> None:
+        super().__init__(population)
+        self._exact = population
+        self._du, self._dv = kept_decays(*round_decays(population, profile), profile)
 
     def start(self, samples: int) -> State:
         state = super().start(samples)
         self.u, self.v = (float(np.abs(part).max(initial=0.0)) for part in state)
         self.drive = 0.0
+        self._shadow_u, self._shadow_v = (part.copy() for part in state)
+        self.overlap, self.power = np.zeros(self.size), np.zeros(self.size)
         return state
 
     def step(self, state: State, drive: NDArray[np.float64]) -> NDArray[np.bool_]:
-        before = np.abs(state[1]).max(initial=0.0)
+        before = state[1] * (1 - self._exact.dv)
         fired = super().step(state, drive)
+        potential = before + state[0] + self._exact.bias
         self.drive = max(self.drive, float(np.abs(drive).max(initial=0.0)))
         self.u = max(self.u, float(np.abs(state[0]).max(initial=0.0)))
-        # v is reset where it fired, so its peak is bounded by what it was plus what it received
-        peak = float(before + np.abs(state[0]).max(initial=0.0)) if fired.any() else 0.0
-        self.v = max(self.v, peak, float(np.abs(state[1]).max(initial=0.0)))
+        # what it keeps: a clipped peak fires and is reset all the same
+        self.v = max(self.v, float(np.abs(state[1]).max(initial=0.0)))
+        self._fit(potential, drive, fired)
         return fired
 
+    def _fit(
+        self, potential: NDArray[np.float64], drive: NDArray[np.float64], fired: NDArray[np.bool_]
+    ) -> None:
+        self._shadow_u = self._shadow_u * (1 - self._du) + drive
+        self._shadow_v = self._shadow_v * (1 - self._dv) + self._shadow_u + self._exact.bias
+        low, high = _FIT_RANGE
+        inside = (potential > low) & (potential < high) if self._exact.spiking else np.ones_like(fired)
+        rounded = np.where(inside, self._shadow_v, 0.0)
+        self.overlap += np.einsum("sn,sn->n", potential, rounded)
+        self.power += np.einsum("sn,sn->n", rounded, rounded)
+        self._shadow_v[fired] = 0.0
 
-def observe(network: DiscreteNetwork, inputs: Mapping[str, Spikes]) -> dict[str, Extremes]:
-    """Return the extremes of every population; inputs: name -> uint8 (samples, steps, neurons)."""
-    neurons = {population.name: _Observed(population) for population in network.populations}
-    simulate(network, neurons, [FloatSynapses(projection) for projection in network.projections], inputs)
-    return {name: Extremes(n.u, n.drive, n.v) for name, n in neurons.items()}
+
+def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spikes]) -> Evidence:
+    """Run the float network on ``inputs`` (samples, steps, neurons) by input name; return what it did."""
+    neurons = {population.name: _Observed(population, profile) for population in network.populations}
+    synapses = [FloatSynapses(projection) for projection in network.projections]
+    rasters = simulate(network, neurons, synapses, inputs)
+    return Evidence(
+        rasters,
+        {name: Extremes(n.u, n.drive, n.v) for name, n in neurons.items()},
+        {name: DecayFit(n.overlap, n.power) for name, n in neurons.items()},
+    )
 
 
 def generated_spikes(

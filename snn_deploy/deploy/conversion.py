@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.discretise import discretise
 from snn_deploy.convert.frontends import read_model
-from snn_deploy.convert.lowering import lower
-from snn_deploy.convert.quantise import quantise
+from snn_deploy.convert.pipeline import prepare
 from snn_deploy.deploy.backends.stepping import Spikes
-from snn_deploy.deploy.calibration import generated_spikes, observe
+from snn_deploy.deploy.calibration import generated_spikes
+from snn_deploy.deploy.quantisation import Level, quantise_network
 from snn_deploy.hw_profiles import load as load_profile
 
 if TYPE_CHECKING:
@@ -33,13 +32,17 @@ class Options:
     """What ``convert`` can be told.
 
     profile: hardware profile, a name or a path. dt: seconds, where the graph does not state it.
-    reset: "zero", likewise. bits: weight width. seed: of generated calibration spikes.
+    reset: "zero", likewise. bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
+    budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
+    seed: of generated calibration spikes.
     """
 
     profile: str = "loihi2"
     dt: float | None = None
     reset: str | None = None
     bits: int = 8
+    level: Level = "auto"
+    budget: float | None = None
     seed: int = 0
 
 
@@ -56,7 +59,7 @@ def convert_file(path: Path, options: Options, calibration: Path | None = None) 
     if calibration is None:
         return convert_graph(source.graph, options, provenance)
     contract = Contract.resolve(source.graph.metadata, options.dt, options.reset)
-    network = discretise(lower(source.graph, contract))
+    network = prepare(source.graph, contract).network
     return convert_graph(
         source.graph,
         options,
@@ -73,12 +76,21 @@ def convert_graph(
 ) -> Artifact:
     """Convert a NIR graph; calibration: input name -> uint8 (samples, steps, neurons)."""
     contract = Contract.resolve(graph.metadata, options.dt, options.reset)
-    network = discretise(lower(graph, contract))
+    prepared = prepare(graph, contract)
+    network = prepared.network
     spikes = generated_spikes(network, options.seed) if calibration is None else calibration
-    integers = quantise(network, load_profile(options.profile), observe(network, spikes), options.bits)
+    integers = quantise_network(
+        network,
+        load_profile(options.profile),
+        spikes,
+        bits=options.bits,
+        level=options.level,
+        budget=options.budget,
+        generated=calibration is None,
+    )
     return Artifact(
         integers,
-        graph,
+        prepared.graph,
         MappingProxyType(
             {
                 "calibration": "generated Bernoulli spikes" if calibration is None else "given",

@@ -42,6 +42,8 @@ class RunResult:
     counts: spikes a neuron and sample, output name -> int32 (samples, neurons).
     spikes: recorded rasters, node name -> uint8 (samples, steps, neurons); step t answers input step t.
     layers: activity in topological order. seconds: {"run": stepping alone, "total": all}.
+    membranes: v of read-outs that never spike, after each step, output name -> (samples, steps, neurons):
+    int32 where the backend computes integers, float64 in units of the threshold otherwise.
     notes: what the backend wants a reader to know (kernel, strategy, Lava process count, ...).
     """
 
@@ -54,6 +56,7 @@ class RunResult:
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
     notes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    membranes: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def synops(self) -> int:
@@ -65,8 +68,16 @@ class RunResult:
         return sum(layer.spikes for layer in self.layers)
 
 
+class RunInterrupted(KeyboardInterrupt):
+    """A run was interrupted; ``finished`` holds the result of the samples that were done, or None."""
+
+    def __init__(self, finished: RunResult | None) -> None:
+        super().__init__("the run was interrupted")
+        self.finished = finished
+
+
 class ActivityCounter:
-    """Sums events over the chunks of a run, from rasters.
+    """Sums events over the chunks of a run, from rasters or from counts a neuron.
 
     Give every chunk of every node (inputs included) once; read :meth:`layers` at the end.
     """
@@ -85,10 +96,23 @@ class ActivityCounter:
     def add(self, name: str, raster: NDArray[np.uint8]) -> None:
         """Count one chunk of an input or population: raster uint8 (samples, steps, neurons)."""
         samples, steps = raster.shape[:2]
-        self._sample_steps[name] = self._sample_steps.get(name, 0) + samples * steps
-        self._spikes[name] = self._spikes.get(name, 0) + int(np.count_nonzero(raster))
+        late = {
+            delay: events(raster[:, max(steps - delay, 0) :]) for delay in self._delays.get(name, ()) if delay
+        }
+        self.add_counts(name, samples * steps, events(raster), late)
+
+    def add_counts(
+        self,
+        name: str,
+        sample_steps: int,
+        spikes: NDArray[np.int64],
+        late: Mapping[int, NDArray[np.int64]],
+    ) -> None:
+        """Count one chunk of a node: spikes a neuron; late: those of the last ``delay`` steps, by delay."""
+        self._sample_steps[name] = self._sample_steps.get(name, 0) + sample_steps
+        self._spikes[name] = self._spikes.get(name, 0) + int(spikes.sum())
         for delay in self._delays.get(name, ()):
-            arriving = np.count_nonzero(raster[:, : max(steps - delay, 0)], axis=(0, 1)).astype(np.int64)
+            arriving = spikes - late[delay] if delay else spikes
             key = (name, delay)
             self._totals[key] = self._totals[key] + arriving if key in self._totals else arriving
 
@@ -109,3 +133,8 @@ class ActivityCounter:
             row["synops"] += int(arrived @ fan_out(edge.connection, stored=False))
             row["synops_stored"] += int(arrived @ fan_out(edge.connection, stored=True))
         return tuple(LayerActivity(**{**row, "name": name}) for name, row in rows.items())  # type: ignore[arg-type]
+
+
+def events(raster: NDArray[Any]) -> NDArray[np.int64]:
+    """Nonzero entries a neuron: raster (samples, steps, neurons) -> (neurons,)."""
+    return np.asarray(np.count_nonzero(raster, axis=(0, 1)), dtype=np.int64)

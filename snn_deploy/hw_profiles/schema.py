@@ -49,9 +49,11 @@ class Limits(Strict):
     neurons_per_core: Annotated[Limit, has_unit("neurons")] | None = None
     neurons_per_chip: Annotated[Limit, has_unit("neurons")] | None = None
     synapse_bits_per_core: Annotated[Limit, has_unit("bit")] | None = None
+    memory_bits_per_core: Annotated[Limit, has_unit("bit")] | None = None
     synapses_per_chip: Annotated[Limit, has_unit("synapses")] | None = None
     input_axons_per_core: Annotated[Limit, has_unit("axons")] | None = None
     output_axons_per_core: Annotated[Limit, has_unit("axons")] | None = None
+    weight_bits: Annotated[Limit, has_unit("bit")] | None = None
     fan_in: Annotated[Limit, has_unit("synapses")] | None = None
     fan_out: Annotated[Limit, has_unit("synapses")] | None = None
     mean_fan_out: Annotated[Limit, has_unit("synapses")] | None = None

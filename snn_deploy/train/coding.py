@@ -8,9 +8,7 @@ import numpy.typing as npt
 from snn_deploy.errors import UsageError
 
 
-def rate_code(
-    values: npt.ArrayLike, steps: int, rng: np.random.Generator | int
-) -> npt.NDArray[np.uint8]:
+def rate_code(values: npt.ArrayLike, steps: int, rng: np.random.Generator | int) -> npt.NDArray[np.uint8]:
     """Bernoulli spike rasters whose rate is the value.
 
     z[n, t, k] = 1 with probability values[n, k], independently in every time step, so that the count over
@@ -24,7 +22,8 @@ def rate_code(
     if array.ndim != 2 or steps < 1 or not np.all((array >= 0) & (array <= 1)):
         raise UsageError(
             "rate coding takes probabilities of shape (samples, width) and at least one step",
-            found=f"shape {array.shape}, range [{array.min(initial=0):g}, {array.max(initial=0):g}], {steps} steps",
+            found=f"shape {array.shape}, range [{array.min(initial=0):g}, {array.max(initial=0):g}], "
+            f"{steps} steps",
             allowed="values in [0, 1], steps >= 1",
         )
     generator = np.random.default_rng(rng)
@@ -38,7 +37,7 @@ def rate_code(
 
 
 def on_off(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Signed vectors as two rectified channels: (n, k) to (n, 2 k), first ON = max(x, 0), then OFF = max(-x, 0)."""
+    """Signed vectors as two rectified channels, (n, k) to (n, 2 k): ON = max(x, 0), then OFF = max(-x, 0)."""
     array = np.asarray(values, np.float64)
     return np.concatenate([np.maximum(array, 0), np.maximum(-array, 0)], axis=-1)
 

@@ -9,7 +9,6 @@ from snn_deploy.convert.frontends.norse.config import Config
 from snn_deploy.errors import UsageError
 from snn_deploy.train.recipe import Recipe
 
-
 Layer = dict[str, object]
 """A layer as a checkpoint describes it."""
 

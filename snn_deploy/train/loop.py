@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,34 +54,77 @@ Progress = Callable[[Epoch], None]
 
 
 def train_towers(
-    config: Config, views: Views, recipe: Recipe, seed: int, progress: Progress | None = None
+    config: Config,
+    views: Views,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress | None = None,
+    *,
+    constants: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> tuple[Towers, list[Epoch]]:
     """Build and train the two towers of ``config`` so that views of one pair get close embeddings.
 
-    The same arguments give the same weights on the same machine and torch; torch's own generator is left
+    ``constants`` are the arrays that ``config.constants`` names; they are only carried along. The same
+    arguments give the same weights on the same machine and torch; torch's own generator is left
     as it was. Raises UsageError unless there are two towers and at least two pairs.
     """
     if len(config.towers) != 2:
         raise UsageError("a dual encoder has two towers", found=sorted(config.towers))
-    rng = np.random.default_rng(seed)
+    rng, view_rng = np.random.default_rng(seed).spawn(2)
     history: list[Epoch] = []
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread(), _Ahead(views, view_rng) as ahead:
         torch.manual_seed(seed)
         module = build(config)
-        first = views(rng)
+        for name, value in (constants or {}).items():
+            module.constants.get_buffer(name).copy_(torch.from_numpy(value))
+        first = ahead.next()
         if min(len(values) for values in first.values()) < 2:
             raise UsageError("contrastive training needs at least two pairs")
         _initialise(module, first)
-        for epoch in _epochs("rates", module, views, recipe, rng):
+        for epoch in _epochs("rates", module, ahead, recipe, rng):
             history.append(epoch)
             if progress is not None:
                 progress(epoch)
-        for epoch in _epochs("spikes", module, views, recipe, rng):
+        for epoch in _epochs("spikes", module, ahead, recipe, rng):
             history.append(epoch)
             _warn_of_silence(epoch)
             if progress is not None:
                 progress(epoch)
     return module, history
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread: the matrix products are small, and sums then do not depend on the machine's cores.
+
+    On a busy machine two threads that wait for each other are several times slower than one.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Ahead:
+    """Views of the pairs, each drawn on a second core while the epoch before it trains."""
+
+    def __init__(self, views: Views, rng: np.random.Generator) -> None:
+        self._views, self._rng = views, rng
+        self._pool = ThreadPoolExecutor(1)
+        self._future = self._pool.submit(views, rng)
+
+    def next(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        values = self._future.result()
+        self._future = self._pool.submit(self._views, self._rng)
+        return values
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 def _initialise(module: Towers, views: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -99,16 +144,16 @@ def _initialise(module: Towers, views: Mapping[str, npt.NDArray[np.float32]]) ->
 
 
 def _epochs(
-    stage: str, module: Towers, views: Views, recipe: Recipe, rng: np.random.Generator
+    stage: str, module: Towers, views: _Ahead, recipe: Recipe, rng: np.random.Generator
 ) -> Iterator[Epoch]:
     count = recipe.rate_epochs if stage == "rates" else recipe.epochs
     if count == 0:
         return
     peak = recipe.rate_learning_rate if stage == "rates" else recipe.learning_rate
-    optimiser = torch.optim.AdamW(module.parameters(), lr=peak, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(module.parameters(), lr=peak, weight_decay=recipe.weight_decay, fused=True)
     schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
     for epoch in range(count):
-        view = views(rng)
+        view = views.next()
         batches = _batches(len(next(iter(view.values()))), recipe.batch, rng)
         if schedule is None:
             schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -116,7 +161,8 @@ def _epochs(
             )
         losses, means = [], []
         for rows in batches:
-            layers = _forward(stage, module, {name: values[rows] for name, values in view.items()}, recipe, rng)
+            chosen = {name: values[rows] for name, values in view.items()}
+            layers = _forward(stage, module, chosen, recipe, rng)
             first, second = (_embedding(tower[-1]) for tower in layers.values())
             loss = nt_xent(first, second, recipe.temperature)
             total = loss + recipe.rate_penalty * _rate_penalty(layers, recipe)
@@ -125,7 +171,7 @@ def _epochs(
             optimiser.step()
             schedule.step()
             losses.append(loss.item())
-            means.append({name: [raster.detach().mean().item() for raster in tower] for name, tower in layers.items()})
+            means.append({name: [r.detach().mean().item() for r in tower] for name, tower in layers.items()})
         mean_rates = {name: tuple(np.mean([mean[name] for mean in means], 0).tolist()) for name in means[0]}
         yield Epoch(stage, epoch + 1, count, float(np.mean(losses)), mean_rates)
 

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from snn_deploy.errors import UsageError, Violation
+
+InverseTau = Annotated[float, Field(gt=0, le=1000)]
+"""In 1/s; at a time step of 1 ms a decay beyond 1000 would overshoot."""
 
 
 class Recipe(BaseModel):
@@ -20,13 +31,13 @@ class Recipe(BaseModel):
     spikes a step. ``slope`` is the steepness of the surrogate gradient.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: PositiveInt = 20
     hidden: PositiveInt = 384
     pairs: PositiveInt = 256
-    tau_syn_inv: PositiveFloat = 500.0
-    tau_mem_inv: PositiveFloat = 250.0
+    tau_syn_inv: InverseTau = 500.0
+    tau_mem_inv: InverseTau = 250.0
     rate_epochs: NonNegativeInt = 100
     epochs: NonNegativeInt = 12
     batch: Annotated[int, Field(ge=2)] = 64

@@ -30,7 +30,7 @@ class _Lif(torch.autograd.Function):
     """Spikes (steps, samples, neurons) from input currents of the same shape."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917  autograd functions take positions only
         ctx: Any, current: torch.Tensor, recurrent: torch.Tensor | None, p: Any, dt: float, slope: float
     ) -> torch.Tensor:
         a_m, a_s = dt * p.tau_mem_inv, dt * p.tau_syn_inv
@@ -74,9 +74,7 @@ class _Lif(torch.autograd.Function):
         return by_current, by_recurrent, None, None, None
 
 
-def unroll(
-    tower: Iterable[nn.Module], spikes: torch.Tensor, slope: float = SLOPE
-) -> list[torch.Tensor]:
+def unroll(tower: Iterable[nn.Module], spikes: torch.Tensor, slope: float = SLOPE) -> list[torch.Tensor]:
     """Spikes of every neuron layer of a Norse chain for a raster (steps, samples, inputs), float32.
 
     Knows Linear, LIFCell and LIFRecurrentCell, the layers of a checkpoint.

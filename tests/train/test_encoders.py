@@ -2,9 +2,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from snn_deploy.errors import UsageError  # noqa: E402
-from snn_deploy.train.encoders import describe  # noqa: E402
-from snn_deploy.train.recipe import Recipe  # noqa: E402
+from snn_deploy.errors import UsageError
+from snn_deploy.train.encoders import describe
+from snn_deploy.train.recipe import Recipe
 
 RECIPE = Recipe(hidden=10, pairs=3)
 

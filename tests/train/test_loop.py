@@ -28,7 +28,7 @@ def trained(encoder, seed=0, **changes):
 
 @pytest.mark.parametrize("encoder", ["lif", "recurrent"])
 def test_training_lowers_the_loss_and_every_layer_fires(encoder):
-    module, history = trained(encoder)
+    _, history = trained(encoder)
     assert [epoch.stage for epoch in history] == ["rates"] * 60 + ["spikes"] * 15
     assert history[-1].loss < 0.7 * history[0].loss
     assert history[-1].loss < 0.7 * np.log(20)  # chance within a batch of 20

@@ -28,7 +28,7 @@ def tower(first, dynamics):
         module = build(config)
     with torch.no_grad():
         for parameter in module.parameters():
-            # Multiples of 1/64: a sum of them is exact in any order, so that spikes can be compared by equality.
+            # Multiples of 1/64: their sums are exact in any order, so that spikes can be equal.
             parameter.copy_((parameter * 8 * 64).round() / 64)
     return module
 
@@ -56,7 +56,7 @@ def test_gradient_is_that_of_the_equations_written_again(first):
     target = torch.rand(20, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
     def fire(distance):
-        # Value: the step. Gradient: that of distance / (1 + slope |distance|), which is 1 / (1 + slope |.|)^2.
+        # Value: the step. Gradient: that of d / (1 + slope |d|), which is 1 / (1 + slope |d|)^2.
         soft = distance / (1 + slope * distance.abs())
         return (distance > 0).double() + (soft - soft.detach())
 
@@ -86,7 +86,6 @@ def test_gradient_is_that_of_the_equations_written_again(first):
     by_hand = torch.autograd.grad((found.sum(0) * target).sum(), [weights[n] for n in names])
     assert torch.equal(found, expected.detach())
     for name, hand, auto in zip(names, by_hand, by_autograd, strict=True):
-        auto = auto.clone()
         if name.endswith("recurrent_weights"):
             assert torch.count_nonzero(hand.diagonal()) == 0
             auto.fill_diagonal_(0)

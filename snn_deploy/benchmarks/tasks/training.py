@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snn_deploy.train.loop import Progress
 
 
-def train_task(
+def train_task(  # noqa: PLR0917  one for each option of the verb
     task: str,
     output: Path,
     encoder: str = "lif",

@@ -1,9 +1,14 @@
-"""Front end for ``.nir`` files: read with sizes and links checked, then handed to nir's own classes."""
+"""Front end for ``.nir`` files: read with sizes and links checked, then handed to nir's own classes.
+
+nir's type check is left to :mod:`snn_deploy.convert.canonical` and to lowering, which know more shapes
+and name every fault. Repairs are made where only one reading is possible, each with a warning.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +20,33 @@ from snn_deploy.files import atomic_write
 if TYPE_CHECKING:
     import nir
 
+_log = logging.getLogger(__name__)
+
+#: Fields that every node may carry beside its own.
+_COMMON = {"type", "metadata"}
+#: What Input, Output and Flatten store in place of a field that nir derives.
+_STORED = {"Input": {"shape"}, "Output": {"shape"}, "Flatten": {"input_type"}}
+#: Fields that nir 1.0.8 asks for and that older versions and other writers may leave out, with the one
+#: value that their absence can mean.
+_ABSENT: dict[str, dict[str, Any]] = {
+    "Conv1d": {"input_shape": None, "bias": None},
+    "Conv2d": {"input_shape": None, "bias": None},
+}
+
 
 def read_source(path: Path) -> Source:
     """Front end of ``.nir`` files."""
-    return Source(read_graph(path), {"front_end": "nir"})
+    with open_checked(path, "NIR graph") as handle:
+        version = handle["version"][()] if "version" in handle else b"not stated"
+    stated = version.decode("utf-8", "replace") if isinstance(version, bytes) else str(version)
+    return Source(read_graph(path), {"front_end": "nir", "nir_version": stated})
 
 
 def read_graph(path: Path | str) -> nir.NIRGraph:
     """Read a NIR graph.
 
-    Raises UsageError for a missing file, UnsafeFile for a damaged one, ModelNotSupported for node
-    types that nir does not know or a graph that fails nir's own type check.
+    Raises UsageError for a missing file, UnsafeFile for a damaged one, ModelNotSupported with every node
+    of a type that nir does not know, every unknown and every missing field.
     """
     with open_checked(path, "NIR graph") as handle:
         if "node" not in handle:
@@ -38,26 +59,17 @@ def graph_from_tree(tree: dict[str, Any], where: str) -> nir.NIRGraph:
     """Build the graph from nested dicts as :func:`read_tree` returns them."""
     import nir
 
-    violations = list(_unknown_types(tree, where))
+    if tree.get("type") != "NIRGraph":
+        raise ModelNotSupported("a NIR file must hold a graph", where=where, found=repr(tree.get("type")))
+    violations = list(_violations(tree, where))
     if violations:
         raise ModelNotSupported(violations)
-    tree = {**tree, "type_check": True}
     try:
-        graph = nir.dict2NIRNode(tree)
-    except (
-        AssertionError,
-        AttributeError,
-        IndexError,
-        KeyError,
-        NotImplementedError,
-        TypeError,
-        ValueError,
-    ) as error:
+        graph: nir.NIRGraph = nir.dict2NIRNode(_complete(tree))
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ModelNotSupported(
-            "nir's own check refuses this graph", where=where, found=str(error) or type(error).__name__
+            "nir refuses a node of this graph", where=where, found=str(error) or type(error).__name__
         ) from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise ModelNotSupported("a NIR file must hold a graph", where=where, found=type(graph).__name__)
     return graph
 
 
@@ -69,12 +81,13 @@ def write_graph(path: Path, graph: nir.NIRGraph) -> None:
         nir.write(temporary, graph)
 
 
-def _unknown_types(node: Mapping[str, Any], path: str) -> list[Violation]:
+def _violations(node: Any, path: str) -> list[Violation]:
+    """Unknown types, unknown and missing fields, of a node and all nodes in it."""
     import nir
 
-    kind = node.get("type")
+    kind = node.get("type") if isinstance(node, Mapping) else None
     known = getattr(nir, kind, None) if isinstance(kind, str) else None
-    if not (isinstance(known, type) and issubclass(known, nir.NIRNode)):
+    if not (isinstance(known, type) and issubclass(known, nir.NIRNode) and known is not nir.NIRNode):
         return [
             Violation(
                 "unknown NIR node type",
@@ -87,7 +100,38 @@ def _unknown_types(node: Mapping[str, Any], path: str) -> list[Violation]:
         nodes = node.get("nodes")
         if not isinstance(nodes, Mapping) or "edges" not in node:
             return [Violation("a graph without nodes or edges", where=path)]
-        return [v for name, child in nodes.items() for v in _unknown_types(child, f"{path}:{name}")]
-    allowed = {f.name for f in fields(known)} | {"type", "shape"}
-    extra = sorted(set(node) - allowed)
-    return [Violation(f"unknown field {name!r} of {kind}", where=path) for name in extra]
+        return [v for name, child in nodes.items() for v in _violations(child, f"{path}:{name}")]
+    own = {f.name: f for f in fields(known) if f.name not in ("input_type", "output_type", "metadata")}
+    needed = {
+        name
+        for name, f in own.items()
+        if f.default is MISSING
+        and f.default_factory is MISSING
+        and name not in _ABSENT.get(known.__name__, {})
+    } | (_STORED.get(known.__name__, set()) - {"input_type"})
+    allowed = set(own) | _COMMON | _STORED.get(known.__name__, set())
+    return [
+        Violation(f"unknown field {name!r} of {kind}", where=path, allowed=", ".join(sorted(own)))
+        for name in sorted(set(node) - allowed)
+    ] + [Violation(f"field {name!r} of {kind} is missing", where=path) for name in sorted(needed - set(node))]
+
+
+def _complete(node: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """The node's dict with what its writer left out; nir's type check is switched off."""
+    kind = str(node["type"])
+    if kind == "NIRGraph":
+        nodes = {key: _complete(child, f"{name}{key}") for key, child in node["nodes"].items()}
+        # an HDF5 file without edges holds an empty array of floats
+        edges = [(_text(a), _text(b)) for a, b in node["edges"]] if len(node["edges"]) else []
+        metadata = {key: _text(value) for key, value in (node.get("metadata") or {}).items()}
+        return {"type": kind, "nodes": nodes, "edges": edges, "metadata": metadata, "type_check": False}
+    whole = dict(node)
+    for field, value in _ABSENT.get(kind, {}).items():
+        if field not in whole:
+            _log.warning("%s: %s without %s, read as %s", name, kind, field, value)
+            whole[field] = value
+    return whole
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8") if isinstance(value, bytes) else value

@@ -12,6 +12,7 @@ from snn_deploy.convert.connections import Dense, synapses
 from snn_deploy.convert.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
 from snn_deploy.deploy.backends import chunked
 from snn_deploy.deploy.backends.base import Availability, InputSpikes, Progress
+from snn_deploy.deploy.backends.chunked import Chunk
 from snn_deploy.deploy.backends.stepping import Spikes, State, simulate
 from snn_deploy.deploy.result import RunResult
 
@@ -19,11 +20,15 @@ from snn_deploy.deploy.result import RunResult
 class FloatNeurons:
     """One population; the equations are those of :class:`DiscretePopulation`, in the same order."""
 
-    def __init__(self, population: DiscretePopulation) -> None:
+    def __init__(self, population: DiscretePopulation, trace: NDArray[np.float64] | None = None) -> None:
+        """trace: where given, takes v after every step, (samples, steps, neurons)."""
         self.size = int(population.v0.size)
         self._population = population
+        self._trace = trace
+        self._t = 0
 
     def start(self, samples: int) -> State:
+        self._t = 0
         return [np.tile(self._population.u0, (samples, 1)), np.tile(self._population.v0, (samples, 1))]
 
     def step(self, state: State, drive: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -33,8 +38,11 @@ class FloatNeurons:
         v *= 1 - self._population.dv
         v += u
         v += self._population.bias
-        fired = v > 1.0
+        fired = v > (1.0 if self._population.spiking else np.inf)
         v[fired] = 0.0
+        if self._trace is not None:
+            self._trace[:, self._t] = v
+        self._t += 1
         return fired
 
 
@@ -50,14 +58,20 @@ class FloatSynapses:
         return np.ascontiguousarray(np.asarray(self._matrix @ spikes.T.astype(np.float64)).T)
 
 
-def run(network: DiscreteNetwork, inputs: Mapping[str, Spikes]) -> dict[str, Spikes]:
-    """Run one chunk: rasters uint8 (samples, steps, neurons) of all inputs and populations, by name."""
-    return simulate(
+def run(network: DiscreteNetwork, inputs: Mapping[str, Spikes]) -> Chunk:
+    """Run one chunk; the membranes of populations that never spike are kept."""
+    samples, steps = next(iter(inputs.values())).shape[:2]
+    traces = {p.name: np.empty((samples, steps, p.v0.size)) for p in network.populations if not p.spiking}
+    rasters = simulate(
         network,
-        {population.name: FloatNeurons(population) for population in network.populations},
+        {
+            population.name: FloatNeurons(population, traces.get(population.name))
+            for population in network.populations
+        },
         [FloatSynapses(projection) for projection in network.projections],
         inputs,
     )
+    return Chunk.of_rasters(network, rasters, traces)
 
 
 class FloatBackend:
@@ -84,7 +98,7 @@ class FloatBackend:
             inputs,
             lambda chunk: run(network, chunk),
             record=record,
-            batch=batch,
+            plan=chunked.stepwise_plan(network, batch),
             progress=progress,
             notes={"dtype": "float64"},
         )

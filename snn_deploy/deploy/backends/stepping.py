@@ -19,8 +19,8 @@ Spikes = NDArray[np.uint8]
 State = list[NDArray[Any]]
 
 
-class Synapses(Protocol):
-    """One projection, ready to run."""
+class Edge(Protocol):
+    """What joins two nodes."""
 
     @property
     def source(self) -> str: ...
@@ -28,6 +28,10 @@ class Synapses(Protocol):
     def target(self) -> str: ...
     @property
     def delay(self) -> int: ...
+
+
+class Synapses(Edge, Protocol):
+    """One projection, ready to run."""
 
     def apply(self, spikes: Spikes) -> NDArray[Any]:
         """Weighted input of each row: (rows, neurons in) -> (rows, neurons out)."""
@@ -90,7 +94,7 @@ def _run_cycle(
     inside = [s for s in arriving if s.source in populations]
     own = {name: np.zeros((samples, steps, p.size), dtype=np.uint8) for name, p in populations.items()}
     states = {name: p.start(samples) for name, p in populations.items()}
-    order = _same_step_order(list(populations), inside)
+    order = same_step_order(list(populations), inside)
     for t in range(steps):
         for name in order:
             external = outside[name]
@@ -106,7 +110,7 @@ def _run_cycle(
     return own
 
 
-def _same_step_order(names: Sequence[str], inside: Sequence[Synapses]) -> list[str]:
+def same_step_order(names: Sequence[str], inside: Sequence[Edge]) -> list[str]:
     """Order the populations of a cycle so that a projection without delay finds its source done."""
     import networkx as nx
 

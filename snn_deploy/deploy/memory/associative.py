@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -18,7 +19,8 @@ from snn_deploy.deploy.memory.caches import Caches
 from snn_deploy.deploy.memory.chain import Chain, Hop
 from snn_deploy.deploy.memory.checks import check_positive, checked_id
 from snn_deploy.deploy.memory.codes import SignedHadamard, SparseCoder, UnitStatistics
-from snn_deploy.deploy.memory.database import Contents, Database, Meta, damaged, joined
+from snn_deploy.deploy.memory.contents import Contents, joined
+from snn_deploy.deploy.memory.database import Database, Meta, damaged
 from snn_deploy.deploy.memory.filters import Filter, matching_ids
 from snn_deploy.deploy.memory.fitting import fit, fit_if_due
 from snn_deploy.deploy.memory.hops import POLICIES, Cue
@@ -36,9 +38,9 @@ class AssociativeMemory:
     """Items (unit key, sparse code, meta) and weighted links between them, on disk.
 
     The first hop is FAISS's exact inner product over unit keys; a chain runs over sparse codes (see
-    codes.py and hops.py). One process writes, any number may read; a reader follows
-    the writer's commits. A store, link or forget is on disk when the call returns (SQLite, WAL, full sync). Neighbour
-    index and postings are caches, built at the first recall and never trusted over the database.
+    codes.py and hops.py). One process writes, any number may read; a reader follows the writer's commits.
+    A store, link or forget is on disk when the call returns (SQLite, WAL, full sync). Neighbour index and
+    postings are caches, built at the first recall and never trusted over the database.
 
     **Unit statistics.** Codes are made with per-unit mean and deviation. They are fitted when the number
     of items first reaches each of ``fit_at`` (default 64, 256, 1024, 4096) and at :meth:`refit`, over all
@@ -46,7 +48,9 @@ class AssociativeMemory:
     that reached the mark. Between fits the codes of stored items never change.
     """
 
-    def __init__(self, path: Path, database: Database, release: Callable[[], None], *, readonly: bool) -> None:
+    def __init__(
+        self, path: Path, database: Database, release: Callable[[], None], *, readonly: bool
+    ) -> None:
         self.path = path
         self.readonly = readonly
         self.layout = database.layout()
@@ -124,19 +128,23 @@ class AssociativeMemory:
         count = unit.shape[0]
         for name, given in (("metas", metas), ("ids", ids)):
             if given is not None and len(given) != count:
-                raise UsageError(f"not one of {name} for each key", where=name, found=len(given), allowed=count)
+                raise UsageError(
+                    f"not one of {name} for each key", where=name, found=len(given), allowed=count
+                )
         with self._mutex:
             with self._changing() as updates:
                 chosen = self._new_ids(count, ids)
                 fitted = fit_if_due(self._database, self.layout, self._coder, unit)
                 codes = (fitted or self._coder).encode(unit)
-                self._database.insert_items(chosen, unit, codes, metas if metas is not None else [None] * count)
+                self._database.insert_items(
+                    chosen, unit, codes, metas if metas is not None else [None] * count
+                )
                 updates.append(lambda caches: caches.add(chosen, unit, codes))
             self._recode(fitted)
         return chosen
 
     def refit(self) -> int:
-        """Fit the unit statistics on all stored keys, recode them in one transaction; returns their number."""
+        """Fit the unit statistics on all stored keys and recode them at once; returns their number."""
         self._check_writable()
         none = np.empty((0, self.layout.dim), np.float32)
         with self._mutex:
@@ -152,7 +160,7 @@ class AssociativeMemory:
     def link_many(self, pairs: Iterable[tuple[int, int]], weight: float = 1.0) -> None:
         """Associate each pair (source id, target id) in one transaction, all with one positive weight."""
         self._check_writable()
-        if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight > 0):
+        if not (isinstance(weight, Real) and math.isfinite(weight) and weight > 0):
             raise UsageError("weight out of range", where="weight", found=repr(weight), allowed="finite, > 0")
         links = [(checked_id(a, "source"), checked_id(b, "target")) for a, b in pairs]
         with self._changing() as updates:
@@ -212,17 +220,20 @@ class AssociativeMemory:
         key_or_id: ArrayLike | int,
         hops: int,
         policy: str = "threshold",
-        stop_confidence: float = 0.5,
+        stop_confidence: float = 0.8,
     ) -> Chain:
         """Follow associations for ``hops`` hops from a stored item, or from the item nearest to a key.
 
         The start is cleaned up to the nearest stored key, whose code is then the first cue. ``policy`` is
         ``threshold``, ``hebbian`` or ``willshaw`` (hops.py). The chain ends early before a hop whose
-        overlap is below ``stop_confidence``, in [0, 1].
+        overlap is below ``stop_confidence``, in [0, 1]: at 1 an item without a link ends the chain, below
+        that an item similar enough lends its own.
         """
         check_positive(hops, "hops")
         if policy not in POLICIES:
-            raise UsageError("unknown policy", where="policy", found=repr(policy), allowed=", ".join(POLICIES))
+            raise UsageError(
+                "unknown policy", where="policy", found=repr(policy), allowed=", ".join(POLICIES)
+            )
         if not 0.0 <= stop_confidence <= 1.0:
             raise UsageError(
                 "out of range", where="stop_confidence", found=repr(stop_confidence), allowed="0 to 1"
@@ -245,7 +256,7 @@ class AssociativeMemory:
             return Chain(start, score, policy, tuple(path), stopped)
 
     def resolve(self, key_or_id: ArrayLike | int) -> tuple[int, float]:
-        """Id of the stored item that a cue stands for, and its cosine: the item itself, or the nearest key's."""
+        """Id of the stored item that a cue stands for, and its cosine with the cue (1 for an id)."""
         with self._mutex:
             if np.ndim(key_or_id) == 0:
                 item = checked_id(key_or_id, "id")
@@ -272,7 +283,7 @@ class AssociativeMemory:
                 hub_ratio=float(use.max() / use.mean()) if caches.postings.size else 0.0,
                 tombstones=caches.tombstones,
                 code_bytes=caches.postings.nbytes + caches.edges.nbytes,
-                database_bytes=self.path.stat().st_size,
+                database_bytes=self._database.nbytes,
                 snapshot=snapshot_path(self.path).exists(),
             )
 
@@ -364,7 +375,9 @@ class AssociativeMemory:
         unknown = self._database.missing(ids)
         if unknown:
             raise UsageError(
-                Violation("no item of this id", f"id {item}", remedy="It was never stored, or it was forgotten.")
+                Violation(
+                    "no item of this id", f"id {item}", remedy="It was never stored, or it was forgotten."
+                )
                 for item in dict.fromkeys(unknown)
             )
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.deploy.memory.codes import Code
-from snn_deploy.deploy.memory.database import Contents, Ids
+from snn_deploy.deploy.memory.contents import Contents, Ids
 from snn_deploy.deploy.memory.edges import Edges, appended
 from snn_deploy.deploy.memory.neighbours import NearestNeighbours
 from snn_deploy.deploy.memory.postings import Postings

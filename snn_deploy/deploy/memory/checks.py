@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from numbers import Integral
 
 from snn_deploy.errors import UsageError
 
@@ -22,5 +23,5 @@ def checked_id(value: object, where: str) -> int:
 
 def check_positive(value: object, where: str) -> None:
     """:class:`UsageError` unless ``value`` is a whole number from 1 on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
         raise UsageError("must be a positive whole number", where=where, found=repr(value), allowed=">= 1")

@@ -19,7 +19,7 @@ Float32 = NDArray[np.float32]
 Code = NDArray[np.uint16]
 
 CODE_DIM_MAX = 65536  # units are stored as uint16
-_CHUNK = 64  # keys projected at once: 64 x 16384 float32 = 4 MiB, which stays in cache
+_CHUNK = 16  # keys projected at once: 16 x 16384 float32 = 1 MiB, which stays in cache
 _SCALE_FLOOR = 0.05  # of the units' rms deviation: a nearly constant unit must not win by its rounding
 
 
@@ -55,14 +55,15 @@ class SignedHadamard:
         mixed = np.zeros((self.order, samples), dtype=np.float32)
         mixed[: self.dim] = keys.T * self._signs[0, : self.dim, None]
         _transform(mixed)
-        fields = (mixed[:, :, None] * self._signs[1:].T[:, None, :]).reshape(self.order, samples * blocks)
-        _transform(fields)
-        by_unit = fields.reshape(self.order, samples, blocks).transpose(1, 2, 0)
+        fields = np.empty((self.order, samples, blocks), dtype=np.float32)
+        np.multiply(mixed[:, :, None], self._signs[1:].T[:, None, :], out=fields)
+        _transform(fields.reshape(self.order, samples * blocks))
+        by_unit = fields.transpose(1, 2, 0)
         return np.ascontiguousarray(by_unit.reshape(samples, blocks * self.order)[:, : self.units])
 
 
 def _transform(columns: Float32) -> None:
-    """Fast Walsh-Hadamard transform, unnormalised, in place along axis 0 (a power of two)."""
+    """Fast Walsh-Hadamard transform, unnormalised, in place along axis 0 (a power of two) of C order."""
     order, width = columns.shape
     half = 1
     while half < order:
@@ -140,7 +141,7 @@ def winners(field: NDArray[Any], k: int) -> Code:
 
 
 def active_winners(field: NDArray[np.float64], k: int) -> Code:
-    """As :func:`winners`, but only units that received anything: fewer than ``k`` where the input was thin."""
+    """As :func:`winners`, but only units that received anything, which may be fewer than ``k``."""
     chosen = winners(field, k)
     return chosen[field[chosen] > 0]
 

@@ -13,25 +13,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snn_deploy.deploy.memory.codes import Code, UnitStatistics
+from snn_deploy.deploy.memory.contents import Contents, Ids, Layout
 from snn_deploy.deploy.memory.vectors import Float32
 from snn_deploy.errors import BackendUnavailable, UnsafeFile, UsageError
 
-Ids = NDArray[np.int64]
 Meta: TypeAlias = Mapping[str, Any]
 
 APPLICATION_ID = 0x534E4E4D  # "SNNM" in the file header: other people's databases are refused
 SCHEMA_VERSION = 1
+_NORM_ERROR = 1e-5  # of a squared norm; float32 entries leave 1e-7
 PROJECTION = "signed-hadamard-1"
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -45,47 +43,20 @@ CREATE INDEX edges_by_target ON edges(target);
 """
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What a memory is made of, fixed when it is created."""
-
-    dim: int
-    code_dim: int
-    k: int
-    seed: int
-    fit_at: tuple[int, ...]
-    uuid: str
-
-
-@dataclass(frozen=True, eq=False)
-class Contents:
-    """Items and edges in the order of their rows, and how far they reach.
-
-    ``ids`` int64 (items,), ``keys`` float32 (items, dim), ``codes`` uint16 (items, k), ``sources`` and
-    ``targets`` int64 (edges,), ``weights`` float64 (edges,).
-    """
-
-    ids: Ids
-    keys: Float32
-    codes: Code
-    sources: Ids
-    targets: Ids
-    weights: NDArray[np.float64]
-    epoch: int
-    last_item: int
-    last_edge: int
-
-
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours: damage is :class:`UnsafeFile`, a busy or full disk :class:`BackendUnavailable`."""
+    """SQLite's errors as ours: :class:`UnsafeFile` for damage, else :class:`BackendUnavailable`."""
     try:
         yield
     except sqlite3.OperationalError as error:
         text = str(error)
         if "no such" in text or "malformed" in text:
             raise damaged(path, text) from error
-        raise BackendUnavailable("the memory's database cannot be used", where=str(path), found=text) from error
+        raise BackendUnavailable(
+            "the memory's database cannot be used", where=str(path), found=text
+        ) from error
+    except sqlite3.ProgrammingError as error:
+        raise UsageError("this memory is closed", where=str(path), found=str(error)) from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise damaged(path, str(error)) from error
 
@@ -143,7 +114,7 @@ class Database:
         return False
 
     def prepare_writing(self) -> None:
-        """WAL with a full sync at each commit: an acknowledged row survives a crash of the process or host."""
+        """WAL with a full sync at each commit: an acknowledged row survives a crash."""
         with translated(self.path):
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
@@ -281,7 +252,8 @@ class Database:
     def missing(self, ids: Iterable[int]) -> list[int]:
         """Those of ``ids`` that no item has."""
         query = "SELECT 1 FROM items WHERE id=?"
-        return [item for item in ids if self._connection.execute(query, (item,)).fetchone() is None]
+        with translated(self.path):
+            return [item for item in ids if self._connection.execute(query, (item,)).fetchone() is None]
 
     def links(self, source: int) -> list[tuple[int, float]]:
         """Targets and weights of an item's edges, heaviest first, then in the order of the ids."""
@@ -344,12 +316,20 @@ class Database:
         )
 
     def _check_rows(self, keys: Float32, codes: Code, layout: Layout) -> None:
-        """A key of norm 1 and a code of increasing units: what a page of zeros or noise does not look like."""
-        norms = np.einsum("ij,ij->i", keys, keys)
-        if not np.all(np.abs(norms - 1.0) < 1e-3):
-            raise damaged(self.path, f"{int((~(np.abs(norms - 1.0) < 1e-3)).sum())} keys that are not unit vectors")
+        """Keys of norm 1 and codes of increasing units: pages of zeros or noise are neither."""
+        wrong = int((np.abs(np.einsum("ij,ij->i", keys, keys, dtype=np.float64) - 1.0) > _NORM_ERROR).sum())
+        if wrong or not np.isfinite(keys).all():
+            raise damaged(self.path, f"{wrong} keys that are not unit vectors")
         if (np.diff(codes.astype(np.int32), axis=1) <= 0).any() or (codes >= layout.code_dim).any():
             raise damaged(self.path, "codes whose units are out of order or out of range")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the database, the write-ahead log's pages counted in."""
+        with translated(self.path):
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+            return int(pages * size)
 
     def compact(self) -> None:
         """Give free pages back to the file system and empty the write-ahead log."""
@@ -362,18 +342,6 @@ class Database:
         self._connection.close()
 
 
-def joined(first: Contents, then: Contents) -> Contents:
-    """``first`` extended by the rows that were appended after it."""
-    names = ("ids", "keys", "codes", "sources", "targets", "weights")
-    arrays: dict[str, Any] = {n: np.concatenate((getattr(first, n), getattr(then, n))) for n in names}
-    return Contents(**arrays, epoch=then.epoch, last_item=then.last_item, last_edge=then.last_edge)
-
-
-def new_layout(dim: int, code_dim: int, k: int, seed: int, fit_at: Sequence[int]) -> Layout:
-    """A layout with an identity of its own, by which snapshots know their database."""
-    return Layout(dim, code_dim, k, seed, tuple(sorted(fit_at)), uuid.uuid4().hex)
-
-
 def encode_meta(meta: Meta | None) -> str | None:
     """Meta as JSON text; :class:`UsageError` for what JSON cannot hold."""
     if meta is None:
@@ -384,5 +352,8 @@ def encode_meta(meta: Meta | None) -> str | None:
         return json.dumps(dict(meta), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            "meta must be a JSON object", where="meta", found=str(error), allowed="strings, numbers, lists, objects"
+            "meta must be a JSON object",
+            where="meta",
+            found=str(error),
+            allowed="strings, numbers, lists, objects",
         ) from error

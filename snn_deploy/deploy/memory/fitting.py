@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from snn_deploy.deploy.memory.codes import SparseCoder, UnitStatistics
-from snn_deploy.deploy.memory.database import Database, Layout
+from snn_deploy.deploy.memory.contents import Layout
+from snn_deploy.deploy.memory.database import Database
 from snn_deploy.deploy.memory.vectors import Float32
 from snn_deploy.errors import UsageError
 
@@ -15,7 +16,7 @@ from snn_deploy.errors import UsageError
 def fit_if_due(
     database: Database, layout: Layout, coder: SparseCoder, arriving: Float32
 ) -> SparseCoder | None:
-    """:func:`fit`, if ``arriving`` keys take the memory to a mark of ``fit_at`` it was not fitted at, else None."""
+    """:func:`fit`, if ``arriving`` keys take the memory to its next mark of ``fit_at``, else None."""
     marks = [mark for mark in layout.fit_at if mark > coder.statistics.items]
     # Counting reads the whole id index, so it is left out once the last mark is behind.
     if not marks or database.count("items") + arriving.shape[0] < min(marks):

@@ -108,4 +108,8 @@ def _settled(field: NDArray[np.float64], caches: Caches, k: int) -> Recalled | N
 
 
 HopPolicy = Callable[[Cue, Caches, int, int], Recalled | None]
-POLICIES: dict[str, HopPolicy] = {"threshold": threshold_hop, "hebbian": hebbian_hop, "willshaw": willshaw_hop}
+POLICIES: dict[str, HopPolicy] = {
+    "threshold": threshold_hop,
+    "hebbian": hebbian_hop,
+    "willshaw": willshaw_hop,
+}

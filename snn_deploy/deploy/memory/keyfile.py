@@ -18,7 +18,7 @@ _BYTES_MAX = 4 * 2**30
 
 
 def read_keys(path: Path, *, array: str = "counts", on_off: bool = False) -> NDArray[Any]:
-    """Keys (samples, n) out of ``array`` of an .npz file; with ``on_off``, ON minus OFF halves of the columns.
+    """Keys (samples, n) out of ``array`` of an .npz file; with ``on_off``, ON minus OFF.
 
     Sizes are read from the file's own headers and checked before memory is taken; pickled arrays are
     refused. Raises :class:`UsageError` for a missing file or array, :class:`UnsafeFile` for a damaged one.
@@ -30,7 +30,10 @@ def read_keys(path: Path, *, array: str = "counts", on_off: bool = False) -> NDA
             names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             if array not in names:
                 raise UsageError(
-                    "no such array", where=f"{path}:{array}", found=", ".join(sorted(names)) or "none", allowed=array
+                    "no such array",
+                    where=f"{path}:{array}",
+                    found=", ".join(sorted(names)) or "none",
+                    allowed=array,
                 )
             if names[array].file_size > _BYTES_MAX:
                 raise UnsafeFile(
@@ -41,7 +44,15 @@ def read_keys(path: Path, *, array: str = "counts", on_off: bool = False) -> NDA
                 _check_size(stream, names[array].file_size)
         with np.load(path, allow_pickle=False) as arrays:
             keys: NDArray[Any] = arrays[array]
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise UnsafeFile("not a usable .npz file", where=str(path), found=str(error)) from error
     return on_minus_off(keys) if on_off else keys
 
@@ -57,7 +68,9 @@ def _check_size(stream: Any, size: int) -> None:
     for extent in shape:
         promised *= extent
     if promised != size - stream.tell():
-        raise ValueError(f"the array's header promises {promised} bytes, the file holds {size - stream.tell()}")
+        raise ValueError(
+            f"the array's header promises {promised} bytes, the file holds {size - stream.tell()}"
+        )
 
 
 def read_key(path: Path, row: int, *, array: str = "counts", on_off: bool = False) -> NDArray[Any]:
@@ -70,7 +83,7 @@ def read_key(path: Path, row: int, *, array: str = "counts", on_off: bool = Fals
 
 
 def read_metas(path: Path) -> list[dict[str, Any] | None]:
-    """One meta a line: a JSON object, or null. Raises :class:`UsageError` naming each line that is neither."""
+    """One meta a line: a JSON object, or null. Raises :class:`UsageError` for a line that is neither."""
     if not path.is_file():
         raise UsageError("no such file", where=str(path), allowed="a file of JSON lines")
     metas: list[dict[str, Any] | None] = []
@@ -84,7 +97,7 @@ def read_metas(path: Path) -> list[dict[str, Any] | None]:
 
 
 def read_filter(pairs: list[str]) -> dict[str, Any] | None:
-    """Filter of ``name=value`` pairs, a value being JSON if it parses as JSON, else text; None for no pairs."""
+    """Filter of ``name=value`` pairs, a value being JSON if it parses as such, else text; or None."""
     wanted: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -103,5 +116,7 @@ def _object_or_null(line: str, where: str) -> dict[str, Any] | None:
     except ValueError as error:
         raise UsageError("not JSON", where=where, found=str(error)) from error
     if value is not None and not isinstance(value, dict):
-        raise UsageError("not a JSON object", where=where, found=type(value).__name__, allowed="object or null")
+        raise UsageError(
+            "not a JSON object", where=where, found=type(value).__name__, allowed="object or null"
+        )
     return value

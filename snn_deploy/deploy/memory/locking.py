@@ -19,7 +19,12 @@ class WriterLock:
 
     def __init__(self, store: Path) -> None:
         path = store.with_name(store.name + ".lock")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise BackendUnavailable(
+                "no lock for writing", where=str(path), found=str(error), remedy="Open with readonly=True."
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -57,7 +57,9 @@ class Postings:
 
     def overlaps(self, cue: Code) -> Overlaps:
         """Number of units that each slot's code shares with ``cue``: int64 (slots,)."""
-        lists = [self._slots[self._starts[unit] : self._starts[unit + 1]] for unit in cue]
+        units = cue.astype(np.int64)  # unit 65535 has a next one
+        ranges = zip(self._starts[units].tolist(), self._starts[units + 1].tolist(), strict=True)
+        lists = [self._slots[start:end] for start, end in ranges]
         hits = np.concatenate(lists) if lists else np.empty(0, np.int32)
         overlap = np.bincount(hits, minlength=self.size)
         if self._built < self.size:

@@ -3,7 +3,8 @@
 A snapshot is a derived cache beside the database: it may be deleted at any time, and anything wrong with
 it (damage, another database, an older epoch) only means that it is not used.
 
-    line 1   JSON: magic, uuid, epoch, last_item, last_edge, arrays [[name, dtype, shape], ...], blake2b
+    line 1   BLAKE2b of all that follows, in hexadecimal
+    line 2   JSON: magic, uuid, epoch, last_item, last_edge, arrays [[name, dtype, shape], ...]
     rest     the arrays' bytes, one after the other
 """
 
@@ -19,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.deploy.memory.database import Contents, Layout
+from snn_deploy.deploy.memory.contents import Contents, Layout
+from snn_deploy.errors import BackendUnavailable
 
 _MAGIC = "snn-deploy memory snapshot 1"
 _HEADER_MAX = 65536
@@ -35,9 +37,6 @@ def snapshot_path(store: Path) -> Path:
 def write_snapshot(store: Path, layout: Layout, contents: Contents) -> Path:
     """Write the snapshot whole or not at all: temporary file, fsync, rename, fsync of the folder."""
     arrays = {name: getattr(contents, name).astype(dtype) for name, dtype in _ARRAYS.items()}
-    digest = hashlib.blake2b()
-    for array in arrays.values():
-        digest.update(array.tobytes())
     header = {
         "magic": _MAGIC,
         "uuid": layout.uuid,
@@ -45,26 +44,41 @@ def write_snapshot(store: Path, layout: Layout, contents: Contents) -> Path:
         "last_item": contents.last_item,
         "last_edge": contents.last_edge,
         "arrays": [[name, _ARRAYS[name], array.shape] for name, array in arrays.items()],
-        "blake2b": digest.hexdigest(),
     }
+    line = json.dumps(header).encode("ascii") + b"\n"
+    digest = hashlib.blake2b(line)
+    for array in arrays.values():
+        digest.update(array.tobytes())
     target = snapshot_path(store)
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
-            stream.write(json.dumps(header).encode("ascii") + b"\n")
+            stream.write(digest.hexdigest().encode("ascii") + b"\n" + line)
             for array in arrays.values():
                 stream.write(array.tobytes())
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise BackendUnavailable(
+            "the snapshot could not be written",
+            where=str(target),
+            found=str(error),
+            remedy="The memory itself is unharmed; make room and try again.",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
     return target
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a crash."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_snapshot(store: Path, layout: Layout, epoch: int) -> Contents | None:
@@ -72,7 +86,9 @@ def read_snapshot(store: Path, layout: Layout, epoch: int) -> Contents | None:
     path = snapshot_path(store)
     try:
         with path.open("rb") as stream:
-            header = json.loads(stream.readline(_HEADER_MAX))
+            checksum = stream.readline(_HEADER_MAX)
+            line = stream.readline(_HEADER_MAX)
+            header = json.loads(line)
             if header["magic"] != _MAGIC or header["uuid"] != layout.uuid:
                 raise ValueError("it belongs to another database")
             if header["epoch"] != epoch:
@@ -83,7 +99,9 @@ def read_snapshot(store: Path, layout: Layout, epoch: int) -> Contents | None:
             if path.stat().st_size != stream.tell() + size:
                 raise ValueError("its size is not what its header says")
             payload = stream.read(size)
-        if hashlib.blake2b(payload).hexdigest() != header["blake2b"]:
+        digest = hashlib.blake2b(line)
+        digest.update(payload)
+        if digest.hexdigest().encode("ascii") + b"\n" != checksum:
             raise ValueError("its checksum does not match")
         arrays: dict[str, Any] = {}
         offset = 0

@@ -69,7 +69,7 @@ def unit_vectors(values: ArrayLike) -> UnitVectors:
 
 
 def checked_keys(keys: ArrayLike, dim: int, where: str = "keys") -> Float32:
-    """Unit keys float32 (samples, dim), or one :class:`UsageError` that names every row that cannot be a key."""
+    """Unit keys float32 (samples, dim), or one :class:`UsageError` naming every row that is no key."""
     rows = _matrix(keys, where)
     if rows.shape[1] != dim:
         raise UsageError(
@@ -101,7 +101,9 @@ def _matrix(values: ArrayLike, where: str) -> NDArray[np.float64]:
     if raw.dtype.kind not in "buif":
         raise UsageError("not real numbers", where=where, found=f"dtype {raw.dtype}", allowed="int or float")
     if raw.ndim != 2 or raw.shape[1] == 0:
-        raise UsageError("wrong shape", where=where, found=f"shape {raw.shape}", allowed="(samples, n), n >= 1")
+        raise UsageError(
+            "wrong shape", where=where, found=f"shape {raw.shape}", allowed="(samples, n), n >= 1"
+        )
     matrix = np.ascontiguousarray(raw, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if bad.size:

@@ -132,8 +132,8 @@ FILES = {
     ),
     "tar": (_tar, UnsafeFile, "found a tar archive"),
     "pickle in zip": (lambda p: torch.save(Trap(p.parent / "trap"), p), UnsafeFile, "more than weights"),
-    "class in zip": (lambda p: torch.save({"config": Path("x"), "state_dict": {}}, p), UnsafeFile, "more than"),
-    "zip of a broken pickle": (lambda p: _zip(p, data_pkl=b"\x80\x02garbage"), UnsafeFile, "damaged|more than"),
+    "class in zip": (lambda p: torch.save({"config": Path("x")}, p), UnsafeFile, "more than weights"),
+    "zip of a broken pickle": (lambda p: _zip(p, data_pkl=b"\x80\x02garbage"), UnsafeFile, "damaged|more"),
     "packed zip": (
         lambda p: _zip(p, zipfile.ZIP_DEFLATED, data_pkl=b"0" * 10_000),
         UnsafeFile,
@@ -291,7 +291,7 @@ def test_old_torch_is_refused(tmp_path, model, monkeypatch):
 
     save_checkpoint(tmp_path / "model.pt", *model)
     monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
-    with pytest.raises(BackendUnavailable, match="2.9.1"):
+    with pytest.raises(BackendUnavailable, match=r"2\.9\.1"):
         load_checkpoint(tmp_path / "model.pt")
 
 

@@ -133,7 +133,9 @@ def _read_zip(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
             remedy=_SAVE_AGAIN,
         ) from error
     if not isinstance(content, dict) or set(content) != {"config", "state_dict"}:
-        found = f"keys {sorted(map(str, content))[:8]}" if isinstance(content, dict) else type(content).__name__
+        found = (
+            f"keys {sorted(map(str, content))[:8]}" if isinstance(content, dict) else type(content).__name__
+        )
         raise ModelNotSupported(
             "not a checkpoint of this package: weights alone do not say how the neurons behave",
             where=str(source),
@@ -154,7 +156,7 @@ def _refusal(error: Exception) -> str:
 
 
 def _check_zip(source: Path) -> None:
-    """Refuse by the first bytes what is no zip archive, and archives that are torn, packed or of TorchScript."""
+    """Refuse by first bytes what is no zip archive, and archives that are torn, packed or of TorchScript."""
     with source.open("rb") as file:
         head = file.read(512)
     if not head.startswith(_ZIP):
@@ -245,8 +247,9 @@ def _read_config(document: object, where: str) -> Config:
                 fault["msg"],
                 where=f"{where}: config.{'.'.join(map(str, fault['loc']))}".rstrip("."),
                 found=_short(fault.get("input")),
-                remedy="" if fault["type"] != "union_tag_invalid" else "Norse layers known: Linear, LIFCell, "
-                "LIFRecurrentCell.",
+                remedy=""
+                if fault["type"] != "union_tag_invalid"
+                else "Norse layers known: Linear, LIFCell, LIFRecurrentCell.",
             )
             for fault in error.errors()
         ) from error

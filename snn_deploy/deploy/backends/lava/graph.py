@@ -1,7 +1,7 @@
 """The Lava process graph of a network, as plain values: what the worker builds, process by process.
 
 One LIF (or LIFReset) a population, one Dense, Sparse, DelayDense, DelaySparse or Conv a projection,
-and at the edges a Source an input and a Sink a population.
+and at the edges a Source an input and one Sink for all populations.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from snn_deploy.deploy.backends.lava.plan import Plan
 
 #: A DelayDense holds at most this delay (Lava refuses more: Loihi 2 has 6 bits).
 MAX_LAVA_DELAY = 63
+#: Name of the process that records all populations, in the network's order.
+SINK = "sink"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,8 @@ def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
     processes: list[Process] = []
     wires: list[Wire] = []
     sizes: dict[str, int] = {}
-    for node in network.inputs:
+    driving = {edge.source for edge in network.projections}
+    for node in (node for node in network.inputs if node.name in driving):
         sizes[f"source {node.name}"] = neurons = int(np.prod(node.shape)) * plan.copies
         scalars = {"neurons": neurons, "message_bits": node.message_bits}
         processes.append(Process(f"source {node.name}", "Source", scalars))
@@ -82,11 +85,10 @@ def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
         before, after = _views(edge, process.kind)
         wires.append(Wire((source, "s_out"), (edge.name, "s_in"), before))
         wires.append(Wire((edge.name, "a_out"), (edge.target, "a_in"), after))
-    for population in network.populations:
-        name = f"sink {population.name}"
-        latency = plan.depth[population.name]
-        processes.append(Process(name, "Sink", {"neurons": sizes[population.name], "latency": latency}))
-        wires.append(Wire((population.name, "s_out"), (name, "s_in")))
+    names = [population.name for population in network.populations]
+    recorded = {"neurons": [sizes[name] for name in names], "latencies": [plan.depth[name] for name in names]}
+    processes.append(Process(SINK, "Sink", recorded))
+    wires += [Wire((name, "s_out"), (SINK, f"in{port}")) for port, name in enumerate(names)]
     return ProcessGraph(tuple(processes), tuple(wires))
 
 

@@ -62,7 +62,7 @@ def run_guarded(
 ) -> dict[str, Any]:
     """Run the job in ``folder`` and return the child's answer.
 
-    progress: called with the last Lava step that every sink has finished.
+    progress: called with the last Lava step that has finished.
     Raises BackendUnavailable with the child's own traceback, or with what ended it.
     """
     processes.remove([*processes.stale_segments(), *processes.stale_folders()])
@@ -119,7 +119,7 @@ class _Watch:
         """Raise BackendUnavailable if anything is wrong with the child."""
         self._reports()
         now = time.monotonic()
-        step = int(self._beat.min())
+        step = int(self._beat[0])
         if step != self.step:
             self.step, self._moved = step, now
         if now < self._next_look:

@@ -4,7 +4,7 @@ job.json        processes, wires, number of Lava steps
 arrays.npz      constructor arguments, "process index/argument"
 switches.npz    values to set while the run pauses, likewise
 source-I.npy    input rasters (rows, neurons)         sink-I.npy    recorded rasters (rows, neurons)
-beat.npy        last finished Lava step of each sink  answer.json   seconds and versions
+beat.npy        last finished Lava step             answer.json   seconds and versions
 """
 
 from __future__ import annotations
@@ -52,14 +52,13 @@ def write_job(
     plan: Plan,
     rasters: Mapping[str, AnyArray],
     target: Target = "simulator",
-) -> dict[str, Path]:
-    """Write the job and return where each Sink's raster will lie, by process name.
+) -> list[Path]:
+    """Write the job and return where the recorded rasters will lie, in the order of the populations.
 
     rasters: Source's process name -> (rows, neurons); a Source that is left out stays silent.
     """
     specs: list[dict[str, Any]] = []
-    files: dict[str, Path] = {}
-    sinks = 0
+    files: list[Path] = []
     for index, process in enumerate(graph.processes):
         spec = {"name": process.name, "kind": process.kind, "after": process.after, **process.scalars}
         if process.kind == "Source":
@@ -67,12 +66,12 @@ def write_job(
             silence = np.zeros((1, spec["neurons"]), dtype=np.uint8)
             np.save(folder / spec["raster"], rasters.get(process.name, silence), allow_pickle=False)
         if process.kind == "Sink":
-            spec |= {"raster": f"sink-{index}.npy", "beat": sinks}
-            files[process.name] = folder / spec["raster"]
-            np.save(files[process.name], np.zeros((plan.rows, spec["neurons"]), dtype=np.uint8))
-            sinks += 1
+            files = [folder / f"sink-{port}.npy" for port in range(len(spec["neurons"]))]
+            spec["rasters"] = [file.name for file in files]
+            for file, neurons in zip(files, spec["neurons"], strict=True):
+                np.save(file, np.zeros((plan.rows, neurons), dtype=np.uint8))
         specs.append(spec)
-    np.save(folder / "beat.npy", np.zeros(sinks, dtype=np.int64), allow_pickle=False)
+    np.save(folder / "beat.npy", np.zeros(1, dtype=np.int64), allow_pickle=False)
     _write_arrays(folder / "arrays.npz", graph, "arrays")
     _write_arrays(folder / "switches.npz", graph, "switch")
     job = {

@@ -64,8 +64,8 @@ def run_network(
             laid = {f"source {name}": lay_out(raster, plan) for name, raster in rasters.items()}
             files = write_job(folder, graph, plan, laid, target)
             answer = run_guarded(interpreter, folder, limits, _sample_progress(progress, plan, first, taken))
-            for population in network.populations:
-                rows = np.load(files[f"sink {population.name}"], mmap_mode="r", allow_pickle=False)
+            for population, file in zip(network.populations, files, strict=True):
+                rows = np.load(file, mmap_mode="r", allow_pickle=False)
                 rasters[population.name] = take_apart(rows, plan)[:taken]
         for name, raster in rasters.items():
             counter.add(name, raster)

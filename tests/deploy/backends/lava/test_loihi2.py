@@ -123,10 +123,12 @@ def test_the_adapters_board_models_carry_the_same_spikes() -> None:
             env={**os.environ, "PYTHONPATH": path},
         )
         assert done.returncode == 0, done.stderr
-        rasters = {p.name: take_apart(np.load(files[f"sink {p.name}"]), plan) for p in network.populations}
+        rasters = {
+            p.name: take_apart(np.load(f), plan) for p, f in zip(network.populations, files, strict=True)
+        }
     chosen = json.loads(done.stdout.splitlines()[-1])
     assert chosen["source x"] == "Loihi2SourceModel" and chosen["source x reader"] == "PyReaderModel"
-    assert chosen["sink b"] == "Loihi2SinkModel" and chosen["sink b writer"] == "PyWriterModel"
+    assert chosen["sink"] == "Loihi2SinkModel" and chosen["sink writer"] == "PyWriterModel"
     for name, raster in rasters.items():
         np.testing.assert_array_equal(raster, expected[name])
         assert len(set(raster.sum(axis=(0, 1)).tolist())) > 2

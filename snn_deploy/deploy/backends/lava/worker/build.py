@@ -43,10 +43,9 @@ def _source(folder: Path, spec: Spec, _: Arrays) -> Any:
 def _sink(folder: Path, spec: Spec, _: Arrays) -> Any:
     return Sink(
         neurons=spec["neurons"],
-        latency=spec["latency"],
-        raster=str(folder / spec["raster"]),
+        latencies=spec["latencies"],
+        rasters=[str(folder / raster) for raster in spec["rasters"]],
         beat=str(folder / "beat.npy"),
-        index=spec["beat"],
         name=spec["name"],
     )
 

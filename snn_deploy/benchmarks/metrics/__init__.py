@@ -1,0 +1,1 @@
+"""Metrics with their intervals; every number knows its n."""

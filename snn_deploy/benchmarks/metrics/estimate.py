@@ -1,0 +1,55 @@
+"""A number with its n and 95 % interval, the only form in which a benchmark prints one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CONFIDENCE = 0.95
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """value, its 95 % interval (low, high), and the number of independent items behind it."""
+
+    value: float
+    ci95: tuple[float, float]
+    n: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain containers for JSON."""
+        return {**asdict(self), "ci95": list(self.ci95)}
+
+
+def proportion(hits: NDArray[np.float64]) -> Estimate:
+    """Share of hits with Wilson's interval; hits: one value in [0, 1] an item, its mean over seeds."""
+    from scipy.stats import binomtest
+
+    n, mean = int(hits.size), float(hits.mean())
+    interval = binomtest(round(mean * n), n).proportion_ci(_CONFIDENCE, method="wilson")
+    return Estimate(mean, (float(interval.low), float(interval.high)), n)
+
+
+def mean(values: NDArray[np.float64]) -> Estimate:
+    """Mean with a percentile bootstrap over items (2,000 resamples, fixed seed).
+
+    For a difference, give the paired differences: the items are then resampled in pairs.
+    """
+    from scipy.stats import bootstrap
+
+    n, centre = int(values.size), float(values.mean())
+    if np.all(values == values[0]):
+        return Estimate(centre, (centre, centre), n)
+    interval = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=_RESAMPLES,
+        confidence_level=_CONFIDENCE,
+        method="percentile",
+        random_state=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(centre, (float(interval.low), float(interval.high)), n)

@@ -1,0 +1,15 @@
+"""Passes: each takes a Network and returns another with the same spikes. To add one, list it here."""
+
+from __future__ import annotations
+
+from snn_deploy.convert.network import Network
+from snn_deploy.convert.passes.relay import relay_long_delays
+
+_PASSES = (relay_long_delays,)
+
+
+def run_passes(network: Network) -> Network:
+    """All passes, in order."""
+    for run in _PASSES:
+        network = run(network)
+    return network

@@ -1,0 +1,34 @@
+"""From a NIR graph to the float network that is run and rounded: lowering, passes, discretisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.discrete import DiscreteNetwork
+from snn_deploy.convert.discretise import discretise
+
+if TYPE_CHECKING:
+    import nir
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The float network, and the canonical graph it can be derived from again."""
+
+    network: DiscreteNetwork
+    graph: nir.NIRGraph
+
+
+def prepare(graph: nir.NIRGraph, contract: Contract) -> Prepared:
+    """Lower, run the passes and discretise; raises ModelNotSupported with everything Loihi cannot hold."""
+    from snn_deploy.convert.export import explicit_graph
+    from snn_deploy.convert.lowering import lower_graph
+    from snn_deploy.convert.passes import run_passes
+    from snn_deploy.convert.schedule import depths
+
+    lowered = lower_graph(graph, contract)
+    network = run_passes(lowered.network)
+    depths(network)  # refuses cycles that are shorter than their steps on the chip
+    return Prepared(discretise(network), explicit_graph(lowered))

@@ -1,0 +1,80 @@
+"""Decays: 12-bit registers, the error of rounding them, and the weight gain that makes up for it.
+
+A gain that keeps the steady state (du dv against their rounded product) is wrong wherever neurons
+fire faster than they settle; the gain here is fitted to the membrane between spikes instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from snn_deploy.convert.arrays import IntArray
+from snn_deploy.convert.discrete import DiscretePopulation
+from snn_deploy.convert.quantise.evidence import DecayFit
+from snn_deploy.convert.quantised import QuantisedPopulation
+from snn_deploy.errors import Violation
+from snn_deploy.hw_profiles import Profile
+
+#: A decay that moves by more than this share when rounded is worth a warning.
+WARN_ABOVE = 0.01
+
+
+def unity(profile: Profile) -> int:
+    """The register value of a complete decay, 2^12 on Loihi."""
+    return 1 << profile.integers.decay_bits.value
+
+
+def round_decays(population: DiscretePopulation, profile: Profile) -> tuple[IntArray, IntArray]:
+    """Return the registers (du, dv), int64, shape (neurons,); u keeps (unity - du - offset) / unity."""
+    integers = profile.integers
+    one = unity(profile)
+    du = np.rint(population.du * one) - integers.decay_u_offset.value
+    dv = np.rint(population.dv * one) - integers.decay_v_offset.value
+    return (
+        np.clip(du, max(0, integers.decay_u.low), integers.decay_u.high).astype(np.int64),
+        np.clip(dv, integers.decay_v.low, integers.decay_v.high).astype(np.int64),
+    )
+
+
+def kept_decays(du: Any, dv: Any, profile: Profile) -> tuple[Any, Any]:
+    """Map registers back to decays a step."""
+    integers = profile.integers
+    one = unity(profile)
+    return (du + integers.decay_u_offset.value) / one, (dv + integers.decay_v_offset.value) / one
+
+
+def violations(population: DiscretePopulation, profile: Profile) -> list[Violation]:
+    """A synaptic decay below half a unit has no register: the smallest one would more than double it."""
+    small = population.du * unity(profile) < 0.5
+    if not np.any(small):
+        return []
+    worst = int(np.argmin(population.du))
+    return [
+        Violation(
+            "the synaptic time constant is longer than a decay register can express",
+            where=population.name,
+            found=f"tau_syn = {1 / max(population.du[worst], 1e-300):.0f} dt at neuron {worst}",
+            allowed=f"tau_syn <= {2 * unity(profile)} dt",
+            remedy="Use a larger time step or a shorter time constant.",
+        )
+    ]
+
+
+def gain(fit: DecayFit, index: IntArray) -> float:
+    """Least-squares gain of the weights of the neurons ``index``; 1 where calibration saw nothing."""
+    power = float(fit.power[index].sum())
+    return float(fit.overlap[index].sum()) / power if power > 0 else 1.0
+
+
+def rounding_errors(
+    population: DiscretePopulation, quantised: QuantisedPopulation, profile: Profile
+) -> dict[str, float]:
+    """Worst relative rounding error of each decay over the neurons of one integer population."""
+    du, dv = kept_decays(quantised.du, quantised.dv, profile)
+    exact_du, exact_dv = population.du[quantised.index], population.dv[quantised.index]
+    return {
+        "du": float(np.max(np.abs(du / exact_du - 1), initial=0.0)),
+        "dv": float(np.max(np.abs(dv - exact_dv) / np.maximum(exact_dv, 1e-12), initial=0.0)),
+    }

@@ -1,0 +1,45 @@
+"""What a float run on calibration spikes tells the quantiser: plain arrays, no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from snn_deploy.convert.arrays import FloatArray, SpikeArray
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """Largest magnitudes seen in one population, in units of the threshold.
+
+    u: synaptic current. drive: summed weighted input of a step. v: membrane potential after reset.
+    """
+
+    u: float
+    drive: float
+    v: float
+
+
+@dataclass(frozen=True, eq=False)
+class DecayFit:
+    """Sums over samples and steps that give the least-squares gain of rounded decays.
+
+    overlap: sum of v_float v_rounded; power: sum of v_rounded squared; shape (neurons,). v_rounded is
+    the membrane of the same weights and spikes with rounded decays.
+    """
+
+    overlap: FloatArray
+    power: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The float network on calibration spikes.
+
+    rasters: input and population name -> (samples, steps, neurons), uint8 spikes or graded integers.
+    extremes, decay_fits: by population name.
+    """
+
+    rasters: Mapping[str, SpikeArray]
+    extremes: Mapping[str, Extremes]
+    decay_fits: Mapping[str, DecayFit]

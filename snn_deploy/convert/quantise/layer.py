@@ -1,0 +1,226 @@
+"""One node of the graph at one level: its populations, planes, biases, and what rounding cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from snn_deploy.convert.arrays import FloatArray, frozen
+from snn_deploy.convert.discrete import DiscretePopulation
+from snn_deploy.convert.quantise import decays
+from snn_deploy.convert.quantise.biases import round_bias
+from snn_deploy.convert.quantise.blocks import Block, block
+from snn_deploy.convert.quantise.evidence import Evidence
+from snn_deploy.convert.quantise.grids import LEVELS, Grid, Level, choose_grid, plane_range, squared_error
+from snn_deploy.convert.quantise.groups import Group, Piece
+from snn_deploy.convert.quantise.moments import Arriving, Moments, moments
+from snn_deploy.convert.quantise.planes import cut, describe, projections
+from snn_deploy.convert.quantise.report import population_row
+from snn_deploy.convert.quantise.rounding import Columns, correct_bias, descend, round_nearest
+from snn_deploy.convert.quantise.scale import ceilings, choose_scale, relative_error, violations
+from snn_deploy.convert.quantised import (
+    STATE_SHIFT,
+    UNREACHABLE_VTH,
+    QuantisedPopulation,
+    QuantisedProjection,
+)
+from snn_deploy.errors import Violation
+from snn_deploy.hw_profiles import Profile
+
+#: How weights are rounded: coordinate descent with or without the bias as a column, nearest with or
+#: without the bias correction.
+Rounding = Literal["descent+bias", "descent", "nearest+bias", "nearest"]
+ROUNDINGS: tuple[Rounding, ...] = ("descent+bias", "descent", "nearest+bias", "nearest")
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedLayer:
+    """A node's share of the QuantisedNetwork.
+
+    rows: one report entry a population. biases: of v before rounding, integer units, one array a population.
+    """
+
+    populations: tuple[QuantisedPopulation, ...]
+    projections: tuple[QuantisedProjection, ...]
+    rows: tuple[dict[str, Any], ...]
+    violations: tuple[Violation, ...]
+    biases: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A group of neurons ready to be quantised at any level: everything that no level changes.
+
+    blocks: one a piece, weights with the decay gain already in. importance: of a squared error in each
+    column of each block. joint: whether all blocks share rows, so that ``moments`` speak of them together.
+    """
+
+    population: DiscretePopulation
+    group: Group
+    pieces: tuple[Piece, ...]
+    blocks: tuple[Block, ...]
+    importance: tuple[FloatArray, ...]
+    moments: Moments | None
+    gain: float
+    message_bits: Mapping[str, int]
+
+
+def prepare(
+    population: DiscretePopulation,
+    group: Group,
+    pieces: Sequence[Piece],
+    *,
+    evidence: Evidence,
+    profile: Profile,
+    message_bits: Mapping[str, int],
+) -> Task:
+    """Fit the decay gain, view the weights as matrices and take their moments over calibration."""
+    gain = decays.gain(evidence.decay_fits[population.name], group.index)
+    raw = [block(piece.connection) for piece in pieces]
+    blocks = tuple(replace(b, matrix=b.matrix * gain) for b in raw)
+    found: Moments | None = None
+    kinds = {b.rows for b in blocks}
+    if kinds == {"neuron"} or (kinds == {"channel"} and len(blocks) == 1):
+        du, dv = decays.kept_decays(group.du, group.dv, profile)
+        rate = float(evidence.rasters[population.name][:, :, group.index].mean())
+        arriving = [
+            Arriving(evidence.rasters[p.edge.source][:, :, p.columns], p.edge.delay, p.connection, b)
+            for p, b in zip(pieces, blocks, strict=True)
+        ]
+        found = moments(arriving, float(du), float(dv), rate)
+    return Task(
+        population, group, tuple(pieces), blocks, _importance(blocks, found), found, gain, message_bits
+    )
+
+
+def quantise_group(
+    task: Task, level: Level, rounding: Rounding, *, evidence: Evidence, profile: Profile, bits: int
+) -> QuantisedLayer:
+    """Quantise one group of neurons at one level."""
+    largest = [float(np.abs(b.matrix).max(initial=0.0)) for b in task.blocks]
+    _, top = plane_range(level, profile, bits)
+    seen = evidence.extremes[task.population.name]
+    limits = ceilings(
+        task.population, task.group, seen, profile, largest_weight=max(largest, default=0.0), top=top
+    )
+    problems = violations(task.group.name, limits)
+    scale = 1
+    if not problems:
+        scale = choose_scale(limits, largest, top, lambda s: _weight_error(task, level, s, profile, bits))
+    grids = _grids(task, level, scale, profile, bits)
+    rounded, shift = _round(task, grids, scale, rounding)
+    population = _population(task, scale, shift, profile)
+    found: list[QuantisedProjection] = []
+    weight_rows: list[dict[str, Any]] = []
+    for piece, view, grid, values in zip(task.pieces, task.blocks, grids, rounded, strict=True):
+        planes = projections(
+            piece,
+            view,
+            cut(values, grid),
+            target=population.name,
+            bits=bits,
+            message_bits=task.message_bits.get(piece.source, 0),
+        )
+        found += planes
+        exact = view.matrix * scale
+        weight_rows.append(
+            {
+                "name": piece.name,
+                "relative_weight_error": relative_error(values, exact),
+                "saturated_weights": int(np.count_nonzero(np.abs(exact) > grid.top + grid.step)),
+                "planes": [describe(plane) for plane in planes],
+            }
+        )
+    bias = _exact_bias(task, scale, shift)
+    row = {
+        **population_row(task.population, population, found, profile, bias=bias, gain=task.gain),
+        "level": LEVELS.index(level),
+        "rounding": rounding if task.moments is not None else "nearest",
+        "scale_limited_by": min(limits, key=lambda name: limits[name]),
+        "projections": weight_rows,
+    }
+    return QuantisedLayer((population,), tuple(found), (row,), tuple(problems), (bias,))
+
+
+def merge(layers: Sequence[QuantisedLayer]) -> QuantisedLayer:
+    """The groups of one node as one layer."""
+    return QuantisedLayer(
+        tuple(p for layer in layers for p in layer.populations),
+        tuple(p for layer in layers for p in layer.projections),
+        tuple(row for layer in layers for row in layer.rows),
+        tuple(v for layer in layers for v in layer.violations),
+        tuple(bias for layer in layers for bias in layer.biases),
+    )
+
+
+def _importance(blocks: Sequence[Block], found: Moments | None) -> tuple[FloatArray, ...]:
+    """The diagonal of H, cut by block; ones where calibration says nothing."""
+    widths = [b.matrix.shape[1] for b in blocks]
+    if found is None or not np.any(found.diagonal):
+        return tuple(np.ones(width) for width in widths)
+    return tuple(np.split(found.diagonal, np.cumsum(widths)[:-1])) if widths else ()
+
+
+def _grids(task: Task, level: Level, scale: float, profile: Profile, bits: int) -> list[Grid]:
+    return [
+        choose_grid(level, view.matrix * scale, importance, profile, bits)
+        for view, importance in zip(task.blocks, task.importance, strict=True)
+    ]
+
+
+def _weight_error(task: Task, level: Level, scale: float, profile: Profile, bits: int) -> float:
+    total = 0.0
+    grids = _grids(task, level, scale, profile, bits)
+    for grid, view, importance in zip(grids, task.blocks, task.importance, strict=True):
+        total += squared_error(grid, view.matrix * scale, importance)
+    return total / scale**2
+
+
+def _round(
+    task: Task, grids: Sequence[Grid], scale: float, rounding: Rounding
+) -> tuple[list[FloatArray], FloatArray]:
+    """Integers of every block, and the change of v's bias a neuron, in units of the weights."""
+    neurons = task.group.index.size
+    pairs = list(zip(grids, task.blocks, strict=True))
+    if task.moments is None:
+        return [grid.nearest(b.matrix * scale) for grid, b in pairs], np.zeros(neurons)
+    columns = [Columns(grid.nearest, b.matrix.shape[1], b.pattern) for grid, b in pairs]
+    target = np.concatenate([b.matrix for b in task.blocks], axis=1) * scale
+    if rounding.startswith("descent"):
+        values, shift = descend(target, columns, task.moments, use_bias=rounding.endswith("bias"))
+    else:
+        values = round_nearest(target, columns)
+        shift = np.zeros(len(target))
+        if rounding.endswith("bias"):
+            shift = correct_bias(values - target, task.moments)
+    stops = np.cumsum([part.count for part in columns])[:-1]
+    return np.split(values, stops, axis=1), np.repeat(shift, neurons // len(shift))
+
+
+def _population(task: Task, scale: int, shift: FloatArray, profile: Profile) -> QuantisedPopulation:
+    population, group = task.population, task.group
+    unit = scale * float(1 << STATE_SHIFT)
+    mantissa, exponent = round_bias(_exact_bias(task, scale, shift), profile)
+    return QuantisedPopulation(
+        name=group.name,
+        node=population.name,
+        index=frozen(group.index, np.int64),
+        du=group.du,
+        dv=group.dv,
+        vth=scale if population.spiking else UNREACHABLE_VTH,
+        bias_mant=frozen(mantissa, np.int64),
+        bias_exp=frozen(exponent, np.int64),
+        u0=frozen(np.rint(population.u0[group.index] * task.gain * unit), np.int64),
+        v0=frozen(np.rint(population.v0[group.index] * unit), np.int64),
+        scale=float(scale),
+        spiking=population.spiking,
+    )
+
+
+def _exact_bias(task: Task, scale: int, shift: FloatArray) -> FloatArray:
+    """The bias of v before rounding, in integer units, with the correction of weight errors in it."""
+    bias = task.population.bias[task.group.index] * task.gain * scale
+    return np.asarray((bias + shift) * (1 << STATE_SHIFT))

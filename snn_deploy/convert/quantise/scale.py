@@ -1,0 +1,97 @@
+"""The state scale S: how many threshold mantissas make one unit of normalised membrane.
+
+The threshold costs nothing to scale, so S is as large as every format allows, and within the top
+octave the value whose grids lie closest to the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from snn_deploy.convert.arrays import FloatArray
+from snn_deploy.convert.discrete import DiscretePopulation
+from snn_deploy.convert.quantise.biases import largest_bias
+from snn_deploy.convert.quantise.evidence import Extremes
+from snn_deploy.convert.quantise.groups import Group
+from snn_deploy.convert.quantised import STATE_SHIFT
+from snn_deploy.errors import Violation
+from snn_deploy.hw_profiles import Profile
+
+#: Headroom beyond what calibration observed: against the wrap of u, the input port, the clip of v.
+_U_MARGIN, _DRIVE_MARGIN, _V_MARGIN = 2.0, 1.25, 1.2
+_CANDIDATES = 12
+
+
+def ceilings(
+    population: DiscretePopulation,
+    group: Group,
+    seen: Extremes,
+    profile: Profile,
+    *,
+    largest_weight: float,
+    top: int,
+) -> dict[str, float]:
+    """The largest S that each format allows, by what limits it.
+
+    largest_weight: of the weights, in units of the threshold. top: largest integer of a plane.
+    """
+    integers = profile.integers
+    state = float(1 << (integers.state_bits.value - 1 - STATE_SHIFT))
+    port = float(1 << (integers.accumulator_bits.value - 1))
+    initial_u = float(np.abs(population.u0[group.index]).max(initial=0.0))
+    initial_v = float(np.abs(population.v0[group.index]).max(initial=0.0))
+    # a spiking neuron may sink below the clip and stay silent all the same; a read-out's v is the result
+    read_v = 0.0 if population.spiking else seen.v
+    bias = float(np.abs(population.bias[group.index]).max(initial=0.0))
+
+    def room(available: float, needed: float) -> float:
+        return available / needed if needed > 0 else np.inf
+
+    return {
+        "threshold mantissa": float(integers.threshold_mantissa.high),
+        "synaptic current u": room(state, _U_MARGIN * max(seen.u, initial_u)),
+        "membrane v": room(state, _V_MARGIN * max(1.0, read_v, initial_v)),
+        "summed input of a step": room(port, _DRIVE_MARGIN * seen.drive),
+        "weight exponent": room(top * 2.0**integers.weight_exp.high, largest_weight),
+        "bias": room(largest_bias(profile) / (1 << STATE_SHIFT), bias),
+    }
+
+
+def choose_scale(
+    limits: dict[str, float], largest_weights: Sequence[float], top: int, error: Callable[[float], float]
+) -> int:
+    """Return the S with the smallest ``error(S)``, the relative weight error, over the top octave.
+
+    largest_weights: of each source. A source whose largest weight just fills its plane (``top``) wastes
+    no bit, so these scales are tried beside evenly spaced ones.
+    """
+    ceiling = min(limits.values())
+    even = ceiling * 2.0 ** -np.linspace(0, 1, _CANDIDATES, endpoint=False)
+    filling = np.array([top / w for w in largest_weights if w > 0])
+    filling = filling * 2.0 ** np.floor(np.log2(ceiling / filling)) if filling.size else filling
+    candidates = np.unique(np.floor(np.concatenate([even, filling])))
+    usable = [float(s) for s in candidates[::-1] if s >= 1] or [1.0]
+    return int(min(usable, key=error))
+
+
+def violations(where: str, limits: dict[str, float]) -> list[Violation]:
+    """A scale below 1 cannot represent the threshold at all."""
+    return [
+        Violation(
+            f"the threshold cannot be scaled to an integer: the {name} would overflow",
+            where=where,
+            found=f"a state scale of at most {limit:.3g}",
+            allowed=">= 1",
+            remedy="Lower the weights, inputs or biases against the threshold.",
+        )
+        for name, limit in limits.items()
+        if limit < 1
+    ]
+
+
+def relative_error(rounded: FloatArray, exact: FloatArray) -> float:
+    """Root mean square error in units of the root mean square weight."""
+    norm = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
+    return float(np.sqrt(np.mean((rounded - exact) ** 2))) / norm if norm else 0.0

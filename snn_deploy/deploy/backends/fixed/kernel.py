@@ -1,0 +1,101 @@
+"""What a kernel of ``fixed`` is, and which one runs: the one place to ask.
+
+SNN_DEPLOY_KERNEL names a kernel (numpy, portable, avx2, avx512); without it the fastest compiled kernel
+that this processor can run is taken, and NumPy where none was built.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from snn_deploy.convert.quantised import QuantisedNetwork
+from snn_deploy.deploy.backends.chunked import Chunk
+from snn_deploy.deploy.backends.kernels.library import library, usable_kernels
+from snn_deploy.errors import BackendUnavailable, UsageError
+
+#: Environment variable that names the kernel to use.
+VARIABLE = "SNN_DEPLOY_KERNEL"
+NUMPY = "numpy"
+_COMPILED = ("portable", "avx2", "avx512")
+
+
+class Prepared(Protocol):
+    """A network made ready for one kernel. It may be run from several threads at once."""
+
+    def run(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        counts: Collection[str] = (),
+        rasters: Collection[str] = (),
+        membranes: Collection[str] = (),
+    ) -> Chunk:
+        """Run samples: inputs name -> uint8, or int32 where graded, (samples, steps, neurons)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reset:
+    """LIFReset: u = v = 0 at Lava steps t (from 1) with t % interval == offset % interval."""
+
+    interval: int
+    offset: int
+
+
+Resets = Mapping[str, Reset]
+NO_RESETS: Resets = {}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernel that runs, and why that one."""
+
+    name: str
+    reason: str
+
+
+def choose(wanted: str | None = None) -> Choice:
+    """Return the kernel to use: ``wanted``, else $SNN_DEPLOY_KERNEL, else the fastest that can run.
+
+    Raises UsageError for an unknown name, BackendUnavailable for a kernel that cannot run here.
+    """
+    asked = wanted or os.environ.get(VARIABLE)
+    usable = usable_kernels()
+    if asked:
+        return _asked(asked, "the argument" if wanted else VARIABLE, usable)
+    if usable:
+        return Choice(usable[0], f"the fastest of {', '.join(usable)} that this processor runs")
+    return Choice(NUMPY, "the package was built without a C compiler")
+
+
+def names() -> tuple[str, ...]:
+    """Kernels that can run here, slowest first."""
+    return (NUMPY, *reversed(usable_kernels()))
+
+
+def prepare(network: QuantisedNetwork, kernel: str, resets: Resets = NO_RESETS) -> Prepared:
+    """Make a network ready for the kernel of that name (see :func:`choose`)."""
+    from snn_deploy.deploy.backends.fixed.compiled_kernel import Compiled
+    from snn_deploy.deploy.backends.fixed.numpy_kernel import Golden
+
+    return Golden(network, resets) if kernel == NUMPY else Compiled(network, kernel, resets)
+
+
+def _asked(name: str, where: str, usable: tuple[str, ...]) -> Choice:
+    if name == NUMPY or name in usable:
+        return Choice(name, f"named by {where}")
+    if name not in _COMPILED:
+        raise UsageError("unknown kernel", where=where, found=name, allowed=", ".join((NUMPY, *_COMPILED)))
+    built = library() is not None
+    raise BackendUnavailable(
+        "this processor cannot run the kernel" if built else "the package was built without a C compiler",
+        where=where,
+        found=name,
+        allowed=", ".join((NUMPY, *usable)),
+        remedy="" if built else "Install a C compiler and install the package again, or use numpy.",
+    )

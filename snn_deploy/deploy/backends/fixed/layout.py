@@ -1,0 +1,258 @@
+"""A QuantisedNetwork as the compiled kernel reads it: engine.h says what each array means.
+
+Neurons keep their order, except where a convolution with many channels arrives: there the channels
+of a pixel stand side by side, so that one spike adds one short run of weights to each pixel it reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_deploy.convert.connections import Connection, Conv2d, Dense, size, synapses, weights
+from snn_deploy.convert.quantised import (
+    STATE_SHIFT,
+    QuantisedNetwork,
+    QuantisedPopulation,
+    QuantisedProjection,
+)
+from snn_deploy.convert.schedule import stages
+from snn_deploy.deploy.backends.fixed.bounds import Bounds, absolute_sums
+from snn_deploy.deploy.backends.kernels import library as c
+from snn_deploy.deploy.backends.stepping import same_step_order
+
+#: A sparse projection is stored densely above this share of nonzero weights: adding a row of 64
+#: weights takes two vector additions, adding one weight by index one scalar addition.
+_DENSE_FROM = 1 / 24
+_DENSE_BYTES = 64 << 20
+#: Channels from which a convolution is added pixel by pixel.
+_BLOCK_FROM = 8
+_INT16 = 32767
+_UNITY = 4096
+
+
+class Layout:
+    """The C structures of a network for one kernel, and the arrays that they point to.
+
+    order: for each population the original position of each neuron in the kernel's order.
+    tails: (node, delay) pairs whose late spikes must be counted. padded: neurons in whole tiles.
+    """
+
+    def __init__(
+        self,
+        network: QuantisedNetwork,
+        reach: Mapping[str, Bounds],
+        lanes: int,
+        resets: Mapping[str, tuple[int, int]],
+    ) -> None:
+        self._alive: list[Any] = []
+        self._lanes = lanes
+        self._resets = resets
+        self._network = network
+        self._reach = reach
+        self._groups = 0
+        self.names = [i.name for i in network.inputs] + [p.name for p in network.populations]
+        self.neurons = np.array(
+            [int(np.prod(i.shape)) for i in network.inputs] + [p.neurons for p in network.populations],
+            dtype=np.int64,
+        )
+        self.padded = (self.neurons + c.TILE - 1) // c.TILE * c.TILE
+        self.number = {name: i for i, name in enumerate(self.names)}
+        self.bits = {node.name: node.message_bits for node in network.inputs}
+        self.order = {p.name: _order(p, network.projections) for p in network.populations}
+        self.tails = sorted({(e.source, e.delay) for e in network.projections if e.delay})
+        self.structure = self._build()
+
+    def _keep(self, array: Any) -> Any:
+        self._alive.append(array)
+        return array
+
+    def _pointer(self, values: Any, dtype: Any) -> int:
+        """Address of a copy aligned to a cache line, which lives as long as the layout."""
+        values = np.ascontiguousarray(values, dtype=dtype)
+        memory = self._keep(np.zeros(values.nbytes + 128, dtype=np.uint8))
+        offset = -memory.ctypes.data % 64
+        memory[offset : offset + values.nbytes] = values.reshape(-1).view(np.uint8)
+        return int(memory.ctypes.data + offset)
+
+    def _array(self, kind: Any, items: Sequence[Any]) -> Any:
+        return self._keep((kind * max(1, len(items)))(*items))
+
+    def _build(self) -> c.Network:
+        network = self._network
+        listed = {projection.source for projection in network.projections}
+        populations = [self._population(p) for p in network.populations]
+        orders = [self._stage(stage, populations) for stage in stages(network)]
+        return c.Network(
+            neurons=self._pointer(self.neurons, np.int64),
+            message_bits=self._pointer([self.bits.get(name, 0) for name in self.names], np.int32),
+            listed=self._pointer([name in listed for name in self.names], np.int32),
+            populations=self._array(c.Population, populations),
+            stages=self._array(c.Stage, orders),
+            inputs=len(network.inputs),
+            population_count=len(populations),
+            stage_count=len(orders),
+            group_count=self._groups,
+        )
+
+    def _stage(self, stage: Sequence[str], populations: Sequence[c.Population]) -> c.Stage:
+        first = len(self._network.inputs)
+        inside = [e for e in self._network.projections if e.source in stage and e.target in stage]
+        members = [self.number[name] - first for name in same_step_order(stage, inside)]
+        alone = populations[members[0]]
+        groups = [alone.groups[i] for i in range(alone.group_count)]
+        scattered = any(group.narrow_count or group.wide_count for group in groups)
+        return c.Stage(
+            members=self._pointer(members, np.int32),
+            count=len(members),
+            forward=int(not inside and len(members) == 1 and not scattered),
+        )
+
+    def _population(self, population: QuantisedPopulation) -> c.Population:
+        order = self.order[population.name]
+        node = self.number[population.name]
+        pad = int(self.padded[node]) - population.neurons
+        groups = [self._group(exponent, group) for exponent, group in self._grouped(population.name)]
+        reach = self._reach[population.name]
+        interval, offset = self._resets.get(population.name, (0, 0))
+
+        def per_neuron(values: Any) -> int:
+            return self._pointer(np.pad(values[order], (0, pad)), np.float32)
+
+        return c.Population(
+            groups=self._array(c.Group, groups),
+            bias=per_neuron(population.bias),
+            u0=per_neuron(population.u0),
+            v0=per_neuron(population.v0),
+            keep_u=(_UNITY - (population.du + 1)) / _UNITY,
+            keep_v=(_UNITY - population.dv) / _UNITY,
+            # v never exceeds 2^23 - 1, so a higher threshold is as unreachable
+            threshold=min(population.vth << STATE_SHIFT, 1 << 23),
+            node=node,
+            group_count=len(groups),
+            wraps=int(reach.wraps),
+            clips=int(reach.clips),
+            reset_interval=interval,
+            reset_offset=offset % interval if interval else 0,
+        )
+
+    def _grouped(self, target: str) -> list[tuple[int, list[QuantisedProjection]]]:
+        """Projections whose sums shift together: a right shift rounds each projection's own sum."""
+        groups: dict[tuple[int, str], list[QuantisedProjection]] = {}
+        for projection in self._network.projections:
+            if projection.target == target:
+                own = projection.name if projection.weight_exp < 0 else ""
+                groups.setdefault((projection.weight_exp, own), []).append(projection)
+        return [(exponent, members) for (exponent, _), members in groups.items()]
+
+    def _group(self, exponent: int, members: Sequence[QuantisedProjection]) -> c.Group:
+        dense = [p for p in members if not self.bits.get(p.source) and _is_dense(p.connection)]
+        rest = [p for p in members if p not in dense]
+        blocks = [p for p in rest if _is_block(p.connection) and not self.bits.get(p.source)]
+        sums = sum(absolute_sums(p.connection) for p in blocks)
+        narrow = blocks if blocks and int(np.max(sums)) <= _INT16 else []
+        wide = [p for p in rest if p not in narrow]
+        largest = max((int(np.abs(weights(p.connection)).max(initial=1)) for p in dense), default=1)
+        self._groups += 1
+        return c.Group(
+            dense=self._array(c.Dense, [self._dense(p) for p in dense]),
+            narrow=self._array(c.Scatter, [self._scatter(p, 16) for p in narrow]),
+            wide=self._array(c.Scatter, [self._scatter(p, 1) for p in wide]),
+            dense_count=len(dense),
+            narrow_count=len(narrow),
+            wide_count=len(wide),
+            exponent=exponent,
+            rows=max(4, _INT16 // max(1, largest) // 4 * 4),
+            index=self._groups - 1,
+        )
+
+    def _dense(self, projection: QuantisedProjection) -> c.Dense:
+        matrix = self._ordered(projection)
+        rows = np.zeros((matrix.shape[1] + 1, int(self.padded[self.number[projection.target]])), np.int16)
+        rows[:-1, : matrix.shape[0]] = matrix.T
+        # neuron i of 2 lanes in position 2i, neuron lanes + i in 2i + 1: tile.inc widens by shifts
+        paired = rows.reshape(rows.shape[0], -1, c.TILE // (2 * self._lanes), 2, self._lanes)
+        tiles = paired.transpose(1, 0, 2, 4, 3)
+        return c.Dense(
+            weights=self._pointer(tiles, np.int16),
+            source=self.number[projection.source],
+            delay=projection.delay,
+        )
+
+    def _ordered(self, projection: QuantisedProjection) -> NDArray[Any]:
+        connection = projection.connection
+        matrix = connection.weight if isinstance(connection, Dense) else synapses(connection).toarray()
+        matrix = matrix[self.order[projection.target]]
+        return np.asarray(
+            matrix[:, self.order[projection.source]] if projection.source in self.order else matrix
+        )
+
+    def _scatter(self, projection: QuantisedProjection, multiple: int) -> c.Scatter:
+        """Spikes add runs of weights; ``multiple``: pad the runs to a multiple of this width."""
+        connection = projection.connection
+        if _is_block(connection):
+            first, target, row, values, width = self._pixels(projection.source, connection, multiple)
+        elif isinstance(connection, Dense):
+            values = self._ordered(projection).T
+            width = values.shape[1]
+            first = np.arange(values.shape[0] + 1)
+            target, row = np.zeros(values.shape[0]), np.arange(values.shape[0]) * width
+        else:
+            matrix = synapses(connection)[self.order[projection.target]].tocsc()
+            if projection.source in self.order:
+                matrix = matrix[:, self.order[projection.source]]
+            first, target, values, width = matrix.indptr, matrix.indices, matrix.data, 1
+            row = np.arange(target.size)
+        return c.Scatter(
+            weights=self._pointer(values, np.int16),
+            first=self._pointer(first, np.int64),
+            target=self._pointer(target, np.int32),
+            row=self._pointer(row, np.int32),
+            source=self.number[projection.source],
+            delay=projection.delay,
+            width=width,
+            graded=int(bool(self.bits.get(projection.source))),
+        )
+
+    def _pixels(self, source: str, conv: Conv2d, multiple: int) -> tuple[Any, Any, Any, Any, int]:
+        """Per spike: the pixels it reaches and the kernel position whose channels it adds there."""
+        channels = conv.weight.shape[0]
+        labels = np.arange(1, conv.weight[0].size + 1).reshape(1, *conv.weight.shape[1:])
+        reached = synapses(replace(conv, weight=labels)).tocsc()
+        if source in self.order:
+            reached = reached[:, self.order[source]]
+        width = -(-channels // multiple) * multiple
+        runs = np.zeros((labels.size, width), dtype=np.int16)
+        runs[:, :channels] = conv.weight.reshape(channels, -1).T
+        return reached.indptr, reached.indices * channels, (reached.data - 1) * width, runs, width
+
+
+def _is_block(connection: Connection) -> TypeGuard[Conv2d]:
+    """Whether the kernel adds it pixel by pixel."""
+    return (
+        isinstance(connection, Conv2d)
+        and connection.groups == 1
+        and connection.weight.shape[0] >= _BLOCK_FROM
+    )
+
+
+def _is_dense(connection: Connection) -> bool:
+    if isinstance(connection, Dense):
+        return True
+    rows, columns = size(connection)
+    if rows * columns * 2 > _DENSE_BYTES or _is_block(connection):
+        return False
+    return bool(synapses(connection).nnz >= _DENSE_FROM * rows * columns)
+
+
+def _order(population: QuantisedPopulation, projections: Sequence[QuantisedProjection]) -> NDArray[Any]:
+    """Original position of each neuron in the kernel's order."""
+    positions = np.arange(population.neurons)
+    for projection in projections:
+        if projection.target == population.name and _is_block(projection.connection):
+            return positions.reshape(projection.connection.output_shape).transpose(1, 2, 0).reshape(-1)
+    return positions

@@ -1,0 +1,154 @@
+/* The data that Python hands to the kernels, and what every kernel offers.
+ *
+ * structures.py mirrors the structures below; snn_sizes() lets it check that both sides agree.
+ * Neurons are in the kernel's own order, padded to whole tiles of TILE neurons.
+ */
+#ifndef SNN_ENGINE_H
+#define SNN_ENGINE_H
+
+#include <stdint.h>
+
+#define TILE 64
+/* A list entry is a row's offset in units of 8 bytes (an addressing scale of x86): a row of a tile
+ * is TILE weights of 16 bits. */
+#define ROW (TILE * 2 / 8)
+#define PLANES 32
+
+/* Dense projection: for each tile of the target, (neurons in + 1) rows of TILE weights. The last row is
+ * zero: lists are padded with it to a multiple of 4. */
+typedef struct {
+    const int16_t *weights;
+    int32_t source;
+    int32_t delay;
+} snn_dense;
+
+/* Any other projection: spike j adds weights[row[k] .. + width] to target[k] .. + width,
+ * for k in first[j] .. first[j + 1]. graded: multiplied by the message. */
+typedef struct {
+    const int16_t *weights;
+    const int64_t *first;
+    const int32_t *target;
+    const int32_t *row;
+    int32_t source;
+    int32_t delay;
+    int32_t width;
+    int32_t graded;
+} snn_scatter;
+
+/* Projections whose summed input is shifted together. */
+typedef struct {
+    const snn_dense *dense;
+    const snn_scatter *narrow; /* sums proven to fit 16 bits */
+    const snn_scatter *wide;   /* sums of 32 bits */
+    int32_t dense_count;
+    int32_t narrow_count;
+    int32_t wide_count;
+    int32_t exponent; /* weight_exp */
+    int32_t rows;     /* rows that surely fit a 16-bit sum, a multiple of 4 */
+    int32_t index;    /* position of its buffers in the workspace */
+} snn_group;
+
+typedef struct {
+    const snn_group *groups;
+    const float *bias;
+    const float *u0;
+    const float *v0;
+    float keep_u; /* (4095 - du) / 4096 */
+    float keep_v; /* (4096 - dv) / 4096 */
+    float threshold;
+    int32_t node;
+    int32_t group_count;
+    int32_t wraps; /* u may leave (-2^23, 2^23] */
+    int32_t clips; /* v may leave [-(2^23 - 1), 2^23 - 1] */
+    int32_t reset_interval; /* LIFReset: u = v = 0 where (t + 1) % interval == offset; 0: never */
+    int32_t reset_offset;
+} snn_population;
+
+/* Populations that advance together; forward: one population that no cycle passes through and that
+ * has dense projections only, so that a tile runs through all time steps in registers. */
+typedef struct {
+    const int32_t *members;
+    int32_t count;
+    int32_t forward;
+} snn_stage;
+
+typedef struct {
+    const int64_t *neurons;       /* of each node: the inputs, then the populations */
+    const int32_t *message_bits;  /* of each node: 0 for spikes, else int32 messages */
+    const int32_t *listed;        /* of each node: whether a projection reads its spikes */
+    const snn_population *populations;
+    const snn_stage *stages;
+    int32_t inputs;
+    int32_t population_count;
+    int32_t stage_count;
+    int32_t group_count;
+} snn_network;
+
+/* Spikes of one node in the last `delay` steps of a sample: they arrive nowhere. */
+typedef struct {
+    int64_t *late; /* (neurons): added to */
+    int32_t node;
+    int32_t delay;
+} snn_tail;
+
+typedef struct {
+    const void *const *inputs;  /* of each input: uint8 or int32 (samples, steps, neurons) */
+    int32_t *const *counts;     /* of each population, or NULL: (samples, padded neurons) */
+    uint8_t *const *rasters;    /* of each population, or NULL: (samples, steps, neurons) */
+    int32_t *const *membranes;  /* of each population, or NULL: v, (samples, steps, neurons) */
+    int64_t *const *totals;     /* of each node: spikes a neuron, (padded neurons): added to */
+    const snn_tail *tails;
+    int64_t first_sample;
+    int64_t samples;
+    int32_t steps;
+    int32_t tail_count;
+} snn_job;
+
+/* Spikes of one node through one sample. */
+typedef struct {
+    uint64_t *bits;    /* (steps, words) */
+    uint32_t *list;    /* spiking neurons of all steps, each step padded to a multiple of 4 */
+    int32_t *message;  /* beside the list, of graded inputs */
+    int64_t *first;    /* (steps): where a step begins in the list */
+    int32_t *padded;   /* (steps): entries of a step, with padding */
+    int32_t *events;   /* (steps): entries of a step */
+    uint64_t *planes;  /* (PLANES, words): spikes a neuron, one bit a plane */
+    int64_t capacity;
+    int64_t neurons;
+    int32_t words;
+} snn_node;
+
+typedef struct {
+    snn_node *nodes;
+    float **u; /* of each population, (padded neurons) */
+    float **v;
+    int16_t **narrow; /* of each group, or NULL: sums of the current step */
+    int32_t **wide;
+    int32_t *const *membranes; /* of the current job, at the current sample */
+    int32_t steps;
+    int32_t inexact; /* some |u| left 2^24, beyond which float no longer holds every integer */
+} snn_workspace;
+
+/* What each instruction set provides. */
+typedef struct {
+    const char *name;
+    int32_t lanes; /* float lanes of a vector: the order of dense weights depends on it */
+    int (*usable)(void);
+    void (*forward)(const snn_network *, snn_workspace *, int population);
+    void (*advance)(const snn_network *, snn_workspace *, int population, int t);
+    void (*pack)(const uint8_t *raster, snn_node *node, int steps);
+    int (*decode)(snn_node *node, int begin, int end);
+    void (*count)(const uint64_t *bits, int steps, int words, uint64_t *planes);
+    void (*read_counts)(const uint64_t *planes, int words, int32_t *counts);
+} snn_kernel;
+
+extern const snn_kernel snn_portable;
+#if defined(__x86_64__)
+extern const snn_kernel snn_avx2;
+extern const snn_kernel snn_avx512;
+#endif
+
+/* Room for `more` entries behind the list's first `used`; nonzero where memory is out. */
+int snn_reserve(snn_node *node, int64_t used, int64_t more);
+
+#endif

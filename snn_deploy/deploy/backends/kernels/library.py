@@ -1,0 +1,114 @@
+"""Loading the compiled kernels, and the structures that they share with Python (engine.h)."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p
+from functools import cache
+from importlib import import_module
+
+#: Neurons that a kernel advances together; TILE of engine.h.
+TILE = 64
+
+
+class Dense(ctypes.Structure):
+    _fields_ = (("weights", c_void_p), ("source", c_int32), ("delay", c_int32))
+
+
+class Scatter(ctypes.Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("weights", "first", "target", "row")),
+        *((name, c_int32) for name in ("source", "delay", "width", "graded")),
+    )
+
+
+class Group(ctypes.Structure):
+    _fields_ = (
+        ("dense", POINTER(Dense)),
+        ("narrow", POINTER(Scatter)),
+        ("wide", POINTER(Scatter)),
+        *(
+            (name, c_int32)
+            for name in ("dense_count", "narrow_count", "wide_count", "exponent", "rows", "index")
+        ),
+    )
+
+
+class Population(ctypes.Structure):
+    _fields_ = (
+        ("groups", POINTER(Group)),
+        *((name, c_void_p) for name in ("bias", "u0", "v0")),
+        *((name, c_float) for name in ("keep_u", "keep_v", "threshold")),
+        *(
+            (name, c_int32)
+            for name in ("node", "group_count", "wraps", "clips", "reset_interval", "reset_offset")
+        ),
+    )
+
+
+class Stage(ctypes.Structure):
+    _fields_ = (("members", c_void_p), ("count", c_int32), ("forward", c_int32))
+
+
+class Network(ctypes.Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("neurons", "message_bits", "listed")),
+        ("populations", POINTER(Population)),
+        ("stages", POINTER(Stage)),
+        *((name, c_int32) for name in ("inputs", "population_count", "stage_count", "group_count")),
+    )
+
+
+class Tail(ctypes.Structure):
+    _fields_ = (("late", c_void_p), ("node", c_int32), ("delay", c_int32))
+
+
+class Job(ctypes.Structure):
+    _fields_ = (
+        *((name, POINTER(c_void_p)) for name in ("inputs", "counts", "rasters", "membranes", "totals")),
+        ("tails", POINTER(Tail)),
+        *((name, c_int64) for name in ("first_sample", "samples")),
+        *((name, c_int32) for name in ("steps", "tail_count")),
+    )
+
+
+_STRUCTURES = (Dense, Scatter, Group, Population, Stage, Network, Tail, Job)
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the loaded kernels, or None where the package was built without them."""
+    try:
+        path = import_module("snn_deploy.deploy.backends.kernels._engine").__file__
+    except ImportError:
+        return None
+    loaded = ctypes.CDLL(str(path))
+    sizes = (c_int32 * len(_STRUCTURES))()
+    loaded.snn_sizes(sizes)
+    if list(sizes) != [ctypes.sizeof(structure) for structure in _STRUCTURES]:
+        return None  # built from another version of engine.h
+    loaded.snn_kernel_name.argtypes, loaded.snn_kernel_name.restype = (c_int32,), c_char_p
+    loaded.snn_lanes.argtypes, loaded.snn_lanes.restype = (c_char_p,), c_int32
+    loaded.snn_make_workspace.argtypes = (POINTER(Network), c_int32)
+    loaded.snn_make_workspace.restype = c_void_p
+    loaded.snn_free_workspace.argtypes, loaded.snn_free_workspace.restype = (c_void_p, c_void_p), None
+    loaded.snn_run.argtypes = (POINTER(Network), POINTER(Job), c_char_p, c_void_p)
+    loaded.snn_run.restype = c_int32
+    return loaded
+
+
+def usable_kernels() -> tuple[str, ...]:
+    """Compiled kernels that this processor can run, fastest first; empty where none was built."""
+    loaded = library()
+    if loaded is None:
+        return ()
+    names: list[str] = []
+    while name := loaded.snn_kernel_name(len(names)):
+        names.append(name.decode())
+    return tuple(name for name in names if loaded.snn_lanes(name.encode()))
+
+
+def lanes(kernel: str) -> int:
+    """Float lanes of a usable kernel's vectors."""
+    loaded = library()
+    return 0 if loaded is None else int(loaded.snn_lanes(kernel.encode()))

@@ -1,0 +1,99 @@
+"""The gate: how far integers may stray from the float network on calibration data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from snn_deploy.convert.arrays import AnyArray, IntArray
+from snn_deploy.convert.discrete import DiscreteNetwork
+from snn_deploy.deploy.backends.stepping import Spikes
+
+#: Mean |count error| of a neuron over its layer's mean count, and the share of decisive samples whose
+#: largest output count is the same neuron's. A sample is decisive where the float margin is 2 spikes.
+MAX_COUNT_ERROR, MIN_AGREEMENT, DECISIVE_MARGIN = 0.02, 0.99, 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found. count_errors: by node. agreement: over ``decisive`` samples, None without any."""
+
+    count_errors: Mapping[str, float]
+    agreement: float | None
+    decisive: int
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The limits that are broken, in words."""
+        found = [
+            f"{node}: mean count error {error:.2%}, allowed {MAX_COUNT_ERROR:.0%}"
+            for node, error in self.count_errors.items()
+            if error > MAX_COUNT_ERROR
+        ]
+        if self.agreement is not None and self.agreement < MIN_AGREEMENT:
+            found.append(
+                f"top-1 agreement {self.agreement:.1%} on {self.decisive} decisive samples, "
+                f"allowed {MIN_AGREEMENT:.0%}"
+            )
+        return tuple(found)
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+    @property
+    def score(self) -> float:
+        """What a search lowers: count errors and disagreement, no credit below the limits."""
+        errors = sum(max(error, MAX_COUNT_ERROR) for error in self.count_errors.values())
+        disagreement = 0.0 if self.agreement is None else 1 - self.agreement
+        return errors + max(disagreement, 1 - MIN_AGREEMENT)
+
+    def report(self) -> dict[str, Any]:
+        """The verdict as JSON-able values."""
+        return {
+            "passed": self.passed,
+            "failures": list(self.failures),
+            "count_errors": dict(self.count_errors),
+            "agreement": self.agreement,
+            "decisive_samples": self.decisive,
+        }
+
+
+def judge(network: DiscreteNetwork, exact: Mapping[str, Spikes], integer: Mapping[str, Spikes]) -> Verdict:
+    """Compare rasters (samples, steps, neurons) of all nodes; ``exact`` is the float network's."""
+    spiking = [p.name for p in network.populations if p.spiking]
+    errors = {name: count_error(exact[name], integer[name]) for name in spiking}
+    outputs = [output.node for output in network.outputs if output.node in spiking]
+    agreeing, decisive = agreements([(exact[name], integer[name]) for name in outputs])
+    return Verdict(errors, agreeing / decisive if decisive else None, decisive)
+
+
+def counts(raster: Spikes) -> IntArray:
+    """Spikes of each sample and neuron."""
+    return np.asarray(raster.sum(axis=1, dtype=np.int64))
+
+
+def count_error(exact: Spikes, integer: Spikes) -> float:
+    """Mean |count difference| over the mean count; 1 where a layer fires that should be silent."""
+    expected = counts(exact)
+    error = float(np.abs(counts(integer) - expected).mean())
+    mean = float(expected.mean())
+    return error / mean if mean > 0 else float(error > 0)
+
+
+def agreements(pairs: Sequence[tuple[AnyArray, AnyArray]]) -> tuple[int, int]:
+    """(agreeing, decisive) samples over all read-outs: the same neuron has the largest count."""
+    agreeing = decisive = 0
+    for exact, integer in pairs:
+        expected = counts(exact)
+        if expected.shape[1] < 2:
+            continue
+        ordered = np.sort(expected, axis=1)
+        clear = ordered[:, -1] - ordered[:, -2] >= DECISIVE_MARGIN
+        same = expected.argmax(axis=1) == counts(integer).argmax(axis=1)
+        agreeing += int(np.count_nonzero(same & clear))
+        decisive += int(np.count_nonzero(clear))
+    return agreeing, decisive

@@ -1,0 +1,110 @@
+"""Run a part of an integer network: some nodes alone, everything else given as spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_deploy.convert.connections import synapses
+from snn_deploy.convert.network import Input
+from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.deploy.backends.fixed.numpy_kernel import FixedNeurons, FixedSynapses
+from snn_deploy.deploy.backends.stepping import Neurons, Spikes, Synapses, simulate
+
+#: Planes are added up to one dense matrix up to this many entries.
+_FUSE_LIMIT = 4_000_000
+_FLOAT32_EXACT = 1 << 24
+
+
+@dataclass(frozen=True)
+class _Part:
+    inputs: Sequence[Input]
+    populations: Sequence[QuantisedPopulation]
+    projections: Sequence[QuantisedProjection]
+
+
+class _FusedPlanes:
+    """All planes between two populations as one exact product: sums of W << e with e >= 0."""
+
+    def __init__(self, planes: Sequence[QuantisedProjection]) -> None:
+        first = planes[0]
+        self.source, self.target, self.delay = first.source, first.target, first.delay
+        parts = [np.asarray(synapses(p.connection).todense(), dtype=np.int64) << p.weight_exp for p in planes]
+        whole: NDArray[np.int64] = np.sum(parts, axis=0)
+        exact_in_float32 = np.abs(whole).sum(axis=1).max(initial=0) < _FLOAT32_EXACT
+        graded = any(p.message_bits for p in planes)
+        self._matrix = np.ascontiguousarray(
+            whole.T, dtype=np.float32 if exact_in_float32 and not graded else None
+        )
+
+    def apply(self, spikes: Spikes) -> NDArray[np.float64]:
+        return np.asarray(spikes.astype(self._matrix.dtype) @ self._matrix, dtype=np.float64)
+
+
+def run_nodes(
+    network: QuantisedNetwork,
+    nodes: Collection[str],
+    given: Mapping[str, Spikes],
+    neurons: Callable[[QuantisedPopulation], Neurons] = FixedNeurons,
+) -> dict[str, Spikes]:
+    """Run the populations of ``nodes``; return their rasters, by node.
+
+    given: rasters (samples, steps, neurons) of inputs and of all other nodes that reach them.
+    neurons: makes the engine's population.
+    """
+    populations = [p for p in network.populations if p.node in nodes]
+    names = {p.name for p in populations}
+    edges = [e for e in network.projections if e.target in names]
+    whole = {p.name: p for p in network.populations}
+    outside = dict.fromkeys(e.source for e in edges if e.source not in names)
+    rasters = {
+        name: given[whole[name].node][:, :, whole[name].index] if name in whole else given[name]
+        for name in outside
+    }
+    if not rasters:
+        name, raster = next(iter(given.items()))
+        rasters = {name: raster}
+    part = _Part([Input(name, (r.shape[2],)) for name, r in rasters.items()], populations, edges)
+    found = simulate(part, {p.name: neurons(p) for p in populations}, fuse(edges), rasters)
+    return {node: by_node(network, node, found) for node in nodes}
+
+
+def by_node(network: QuantisedNetwork, node: str, rasters: Mapping[str, Spikes]) -> Spikes:
+    """Put the populations of one node back in their places; rasters by population name."""
+    parts = [p for p in network.populations if p.node == node]
+    samples, steps = rasters[parts[0].name].shape[:2]
+    joined = np.empty((samples, steps, sum(p.neurons for p in parts)), dtype=np.uint8)
+    for part in parts:
+        joined[:, :, part.index] = rasters[part.name]
+    return joined
+
+
+def fuse(edges: Sequence[QuantisedProjection]) -> list[Synapses]:
+    """The edges ready to run, with the planes of one projection added up where that stays small."""
+    together: dict[tuple[str, str, int], list[QuantisedProjection]] = {}
+    for edge in edges:
+        together.setdefault((edge.source, edge.target, edge.delay), []).append(edge)
+    found: list[Synapses] = []
+    for planes in together.values():
+        entries = int(np.prod(synapses(planes[0].connection).shape))
+        if entries <= _FUSE_LIMIT and all(p.weight_exp >= 0 for p in planes):
+            found.append(_FusedPlanes(planes))
+        else:
+            found += [FixedSynapses(plane) for plane in planes]
+    return found
+
+
+def downstream(network: QuantisedNetwork, node: str) -> set[str]:
+    """The node and all nodes that its spikes can reach."""
+    node_of: dict[str, Any] = {p.name: p.node for p in network.populations}
+    reached = {node}
+    grown = True
+    while grown:
+        more = {node_of[e.target] for e in network.projections if node_of.get(e.source) in reached} - reached
+        reached |= more
+        grown = bool(more)
+    return reached

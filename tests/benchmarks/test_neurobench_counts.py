@@ -1,0 +1,98 @@
+"""NeuroBench's complexity metrics, counted by hand and, where the user has it, by NeuroBench itself.
+
+``SNN_DEPLOY_NEUROBENCH_PYTHON`` names an interpreter that can import neurobench 2.3.0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snn_deploy.benchmarks.neurobench_counts import neurobench_counts
+from snn_deploy.convert.artifact import Artifact
+from snn_deploy.convert.connections import synapses
+from snn_deploy.deploy import backends
+from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.deploy.result import RunResult
+from snn_deploy.errors import ModelNotSupported
+from tests.nir_models import two_layers
+
+SAMPLES, STEPS = 6, 25
+Run = tuple[Artifact, RunResult, dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    """A recurrent network with many weights that round to zero."""
+    rng = np.random.default_rng(4)
+    graph = two_layers((24, 30, 12), seed=4, recurrent=True)
+    artifact = convert_graph(graph, Options(profile="loihi1", dt=1e-3, reset="zero"))
+    inputs = {"in": (rng.random((SAMPLES, STEPS, 24)) < 0.2).astype(np.uint8)}
+    result = backends.get("fixed").run(artifact, inputs, record=["a", "b"])
+    rasters = {
+        **inputs,
+        **{name: raster.reshape(SAMPLES, STEPS, -1) for name, raster in result.spikes.items()},
+    }
+    return artifact, result, rasters
+
+
+def arriving(raster: np.ndarray, delay: int) -> np.ndarray:
+    """What a projection of that delay delivers in each step."""
+    late = np.zeros_like(raster)
+    late[:, delay:] = raster[:, : raster.shape[1] - delay]
+    return late
+
+
+def test_counts_equal_a_count_by_hand(run: Run) -> None:
+    artifact, result, rasters = run
+    effective = dense = zeros = weights = 0.0
+    for edge in artifact.network.projections:
+        matrix = synapses(edge.connection).toarray()
+        effective += float((arriving(rasters[edge.source], edge.delay) @ (matrix != 0).T.astype(float)).sum())
+        dense += matrix.size * STEPS
+        zeros, weights = zeros + (matrix == 0).sum(), weights + matrix.size
+    found = neurobench_counts(artifact.network, result)
+    assert found["SynapticOperations"] == {
+        "Effective_MACs": 0.0,
+        "Effective_ACs": effective / SAMPLES,
+        "Dense": dense,
+    }
+    assert found["ConnectionSparsity"] == round(zeros / weights, 4) > 0.1
+    fired = sum(int(rasters[name].sum()) for name in ("a", "b"))
+    assert found["ActivationSparsity"] == pytest.approx(1 - fired / (SAMPLES * STEPS * 42), abs=1e-12)
+    assert 0 < fired < SAMPLES * STEPS * 42
+    assert any(edge.delay for edge in artifact.network.projections)
+
+
+def test_counts_equal_neurobench(run: Run, tmp_path: Path) -> None:
+    python = os.environ.get("SNN_DEPLOY_NEUROBENCH_PYTHON")
+    if not python:
+        pytest.skip("SNN_DEPLOY_NEUROBENCH_PYTHON names no interpreter with NeuroBench")
+    artifact, result, rasters = run
+    arrays = {f"spikes.{name}": rasters[name] for name in ("a", "b")}
+    for i, edge in enumerate(artifact.network.projections):
+        arrays[f"weight.{i}"] = synapses(edge.connection).toarray()
+        arrays[f"arriving.{i}"] = arriving(rasters[edge.source], edge.delay)
+    np.savez(tmp_path / "run.npz", **arrays)
+    worker = Path(__file__).with_name("neurobench_worker.py")
+    command = [python, worker, tmp_path / "run.npz", tmp_path / "out.json"]
+    subprocess.run(command, check=True, timeout=300, capture_output=True, cwd=tmp_path)
+    theirs = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert "Error" not in theirs["said"]  # NeuroBench stores 0.0 where a metric fails
+    ours = neurobench_counts(artifact.network, result)
+    assert ours["SynapticOperations"] == theirs["results"]["SynapticOperations"]
+    assert ours["ConnectionSparsity"] == theirs["results"]["ConnectionSparsity"]
+    assert ours["ActivationSparsity"] == pytest.approx(theirs["results"]["ActivationSparsity"], abs=1e-6)
+
+
+def test_graded_input_is_refused(run: Run) -> None:
+    artifact, result, _ = run
+    graded = replace(artifact.network, inputs=(replace(artifact.network.inputs[0], message_bits=8),))
+    with pytest.raises(ModelNotSupported, match="multiply-accumulates"):
+        neurobench_counts(graded, result)

@@ -327,3 +327,27 @@ def test_waiting_on_names_the_port() -> None:
     assert waiting_on(dump + frames[1]) == "between two steps"
     assert waiting_on(dump) == "in wait"
     assert waiting_on("") == "it did not say"
+
+
+def _held() -> tuple[int, int, int]:
+    """File descriptors, threads and resident bytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return descriptors, threading.active_count(), pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+def test_two_hundred_runs_leave_no_trace() -> None:
+    artifact = _artifact()
+    inputs = {"x": nets.spikes(2, 20, 10, np.random.default_rng(8))}
+    expected = nets.reference(artifact.network, inputs)["b"]
+    assert expected.any()
+    backend = LavaBackend()
+    for run in range(201):
+        np.testing.assert_array_equal(backend.run(artifact, inputs, record=("b",)).spikes["b"], expected)
+        if run == 0:
+            before = _held()
+    after = _held()
+    assert after[:2] == before[:2]
+    assert after[2] - before[2] < 20 << 20
+    assert not _left(os.getpid())

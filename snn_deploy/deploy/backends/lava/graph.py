@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.convert.arrays import AnyArray
-from snn_deploy.convert.connections import Dense, synapses
+from snn_deploy.convert.connections import Conv2d, Dense, synapses
 from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 from snn_deploy.convert.schedule import lava_delay
 from snn_deploy.deploy.backends.lava.leadin import LeadIn, solve
@@ -40,10 +40,14 @@ class Process:
 
 @dataclass(frozen=True)
 class Wire:
-    """A connection from an out-port to an in-port: (process, port) twice."""
+    """A connection from an out-port to an in-port: (process, port) twice.
+
+    view: how the message is seen on its way, in order: ("reshape", shape) or ("transpose", axes).
+    """
 
     source: tuple[str, str]
     target: tuple[str, str]
+    view: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,24 +62,64 @@ def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
     """Return the processes and wires that run ``network`` under ``plan``."""
     processes: list[Process] = []
     wires: list[Wire] = []
+    sizes: dict[str, int] = {}
     for node in network.inputs:
-        neurons = int(np.prod(node.shape)) * plan.copies
+        sizes[f"source {node.name}"] = neurons = int(np.prod(node.shape)) * plan.copies
         processes.append(Process(f"source {node.name}", "Source", {"neurons": neurons}))
     for population in network.populations:
+        sizes[population.name] = population.neurons * plan.copies
         processes.append(_neurons(population, plan))
     inputs = {node.name for node in network.inputs}
+    relays = _Relays(processes, wires, sizes)
     for edge in network.projections:
-        processes.append(_synapses(edge, plan))
         source = f"source {edge.source}" if edge.source in inputs else edge.source
-        wires.append(Wire((source, "s_out"), (edge.name, "s_in")))
-        wires.append(Wire((edge.name, "a_out"), (edge.target, "a_in")))
+        delay = lava_delay(edge, dict(plan.depth))
+        if delay > MAX_LAVA_DELAY or (delay and plan.copies > 1 and edge.message_bits == 0):
+            source, delay = relays.tap(source, delay), 0
+        process = _synapses(edge, plan, delay)
+        processes.append(process)
+        before, after = _views(edge, process.kind)
+        wires.append(Wire((source, "s_out"), (edge.name, "s_in"), before))
+        wires.append(Wire((edge.name, "a_out"), (edge.target, "a_in"), after))
     for population in network.populations:
         name = f"sink {population.name}"
-        latency = plan.depth[population.name]
-        neurons = population.neurons * plan.copies
-        processes.append(Process(name, "Sink", {"neurons": neurons, "latency": latency}))
+        scalars = {"neurons": sizes[population.name], "latency": plan.depth[population.name]}
+        processes.append(Process(name, "Sink", scalars))
         wires.append(Wire((population.name, "s_out"), (name, "s_in")))
     return ProcessGraph(tuple(processes), tuple(wires))
+
+
+class _Relays:
+    """Spikes passed on one Lava step later, by an identity and a LIF without memory.
+
+    DelaySparse rebuilds its matrices every step (20 ms for 65 thousand synapses, measured), which copies
+    side by side multiply; a relay costs its two processes. All delays of one source share one chain.
+    """
+
+    def __init__(self, processes: list[Process], wires: list[Wire], sizes: dict[str, int]) -> None:
+        self._processes, self._wires, self._sizes = processes, wires, sizes
+        self._chains: dict[str, list[str]] = {}
+
+    def tap(self, source: str, delay: int) -> str:
+        """Return the process that repeats ``source`` ``delay`` Lava steps later."""
+        chain = self._chains.setdefault(source, [source])
+        while len(chain) <= delay:
+            name = f"{source} +{len(chain)}"
+            self._relay(chain[-1], name, self._sizes[source])
+            chain.append(name)
+        return chain[delay]
+
+    def _relay(self, source: str, name: str, neurons: int) -> None:
+        every = np.arange(neurons + 1)
+        identity = {"data": np.ones(neurons, dtype=np.int64), "indices": every[:-1], "indptr": every}
+        wire = f"{name} wire"
+        options = {"weight_exp": 0, "num_weight_bits": 8, "sign_mode": "EXCITATORY", "num_message_bits": 1}
+        shape = {"shape": [neurons, neurons], "copies": 1}
+        self._processes.append(Process(wire, "Sparse", {**options, **shape}, identity))
+        memoryless = {"neurons": neurons, "du": 4095, "dv": 4096, "vth": 0}
+        self._processes.append(Process(name, "LIF", memoryless))
+        self._wires.append(Wire((source, "s_out"), (wire, "s_in")))
+        self._wires.append(Wire((wire, "a_out"), (name, "a_in")))
 
 
 def _neurons(population: QuantisedPopulation, plan: Plan) -> Process:
@@ -110,14 +154,13 @@ def _tiled(arrays: Mapping[str, AnyArray], copies: int) -> dict[str, AnyArray]:
     return {name: np.tile(values, copies) for name, values in arrays.items()}
 
 
-def _synapses(edge: QuantisedProjection, plan: Plan) -> Process:
+def _synapses(edge: QuantisedProjection, plan: Plan, delay: int) -> Process:
     scalars: dict[str, Any] = {
         "weight_exp": edge.weight_exp,
         "num_weight_bits": edge.weight_bits,
         "sign_mode": edge.sign.upper(),
         "num_message_bits": edge.message_bits,
     }
-    delay = lava_delay(edge, dict(plan.depth))
     if delay:
         scalars["delay"] = delay
     if isinstance(edge.connection, Dense) and plan.copies == 1:
@@ -126,11 +169,45 @@ def _synapses(edge: QuantisedProjection, plan: Plan) -> Process:
     if plan.copies > 1:
         # A product with 0/1 is that of graded spikes, and Sparse's graded path skips slicing columns.
         scalars["num_message_bits"] = max(edge.message_bits, 1)
+    if isinstance(edge.connection, Conv2d) and plan.copies == 1 and not delay and _suits_conv(edge):
+        return _convolution(edge.name, edge.connection, scalars)
     matrix = synapses(edge.connection)
-    if plan.copies > 1:
-        from scipy.sparse import block_diag
-
-        matrix = block_diag([matrix] * plan.copies, format="csr")
+    scalars |= {"shape": list(matrix.shape), "copies": plan.copies}
     arrays = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
-    scalars["shape"] = list(matrix.shape)
     return Process(edge.name, "DelaySparse" if delay else "Sparse", scalars, arrays)
+
+
+def _suits_conv(edge: QuantisedProjection) -> bool:
+    """Whether Lava's Conv computes this: it ignores the exponent, wraps at 24 bits, has int8 sizes."""
+    conv = edge.connection
+    if not isinstance(conv, Conv2d):
+        return False
+    reach = [d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.weight.shape[2:], strict=True)]
+    sums = np.abs(conv.weight).sum(axis=(1, 2, 3))
+    fits = max(*reach, *conv.stride, *conv.padding, conv.groups) <= np.iinfo(np.int8).max
+    return edge.weight_exp == 0 and edge.message_bits == 0 and fits and int(sums.max(initial=0)) < 1 << 23
+
+
+def _convolution(name: str, conv: Conv2d, scalars: Mapping[str, Any]) -> Process:
+    """Lava's Conv sees (height, width, channels) and flips its kernel, as a true convolution does."""
+    channels, height, width = conv.input_shape
+    geometry = {
+        "input_shape": [height, width, channels],
+        "stride": list(conv.stride),
+        "padding": list(conv.padding),
+        "dilation": list(conv.dilation),
+        "groups": conv.groups,
+    }
+    kernel = np.ascontiguousarray(conv.weight[:, :, ::-1, ::-1].transpose(0, 2, 3, 1))
+    return Process(name, "Conv", {**scalars, **geometry}, {"weight": kernel})
+
+
+def _views(
+    edge: QuantisedProjection, kind: str
+) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], tuple[tuple[str, tuple[int, ...]], ...]]:
+    """Between our flat (channels, height, width) and Conv's (height, width, channels)."""
+    if kind != "Conv" or not isinstance(edge.connection, Conv2d):
+        return (), ()
+    size = int(np.prod(edge.connection.output_shape))
+    before = (("reshape", edge.connection.input_shape), ("transpose", (1, 2, 0)))
+    return before, (("transpose", (2, 0, 1)), ("reshape", (size,)))

@@ -8,6 +8,7 @@ process dies first, the child notices and does the same (worker/safety.py).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -27,7 +28,7 @@ from snn_deploy.deploy.backends.lava.interpreter import Interpreter, environment
 from snn_deploy.errors import BackendUnavailable
 
 #: Seconds between looks at the child's files, and between looks at its processes.
-_GLANCE, _LOOK = 0.01, 0.25
+_GLANCE, _LOOK = 0.01, 0.5
 _ENTRY = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from pathlib import Path;"
@@ -53,7 +54,7 @@ class ChildTraceback(Exception):
     """The cause of an error that a child reported: the child's own traceback, as text."""
 
     def __init__(self, text: str) -> None:
-        super().__init__("\n" + text.rstrip())
+        super().__init__("\n" + text)
 
 
 def run_guarded(
@@ -124,8 +125,9 @@ class _Watch:
         if now < self._next_look:
             return
         self._next_look = now + _LOOK
-        self._deaths()
-        self._limit_memory()
+        group = processes.members(self._child.pid)
+        self._deaths(group)
+        self._limit_memory(group)
         if now - self._started > self._limits.seconds:
             self._give_up(f"no answer within {self._limits.seconds:g} s")
         if now - self._moved > self._limits.stall_seconds:
@@ -136,15 +138,18 @@ class _Watch:
         if not faults:
             return
         report = json.loads(faults[0].read_text(encoding="utf-8"))
+        text = report["traceback"].rstrip()
+        full = _FULL if f"[Errno {errno.ENOSPC}]" in text.splitlines()[-1] else ""
         raise BackendUnavailable(
             "an exception ended the Lava run",
             where=report["where"],
-            found="\n" + report["traceback"].rstrip(),
-        )
+            found=text.splitlines()[-1],
+            remedy=full,
+        ) from ChildTraceback(text)
 
-    def _deaths(self) -> None:
+    def _deaths(self, group: list[processes.Member]) -> None:
         """Any dead process of the group is a fault: none ends before the run does."""
-        dead = [member for member in processes.members(self._child.pid) if member.zombie]
+        dead = [member for member in group if member.zombie]
         if not dead or (self._folder / "answer.json").exists():
             return
         self._reports()
@@ -158,9 +163,9 @@ class _Watch:
             remedy=_REMEDIES.get(first.exit_signal, ""),
         )
 
-    def _limit_memory(self) -> None:
-        used = processes.memory_bytes(self._child.pid)
-        if used > self._memory:
+    def _limit_memory(self, group: list[processes.Member]) -> None:
+        used = processes.exceeds_memory(group, self._memory)
+        if used:
             raise BackendUnavailable(
                 "the Lava run outgrew its memory limit",
                 found=f"{used >> 20} MiB",
@@ -202,8 +207,9 @@ class _Watch:
         return f"\nlast words:\n{text[-1500:]}" if text else ""
 
 
+_FULL = "Shared memory is full: free or enlarge /dev/shm, or run fewer samples at a time (--batch)."
 _REMEDIES: dict[int, str] = {
-    signal.SIGBUS: "Shared memory is full: free /dev/shm, or run fewer samples at a time (--batch).",
+    signal.SIGBUS: _FULL,
     signal.SIGKILL: "It was killed from outside, or by the kernel for want of memory: run fewer samples.",
 }
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>\S+)')
@@ -212,16 +218,19 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function
 def waiting_on(stack: str) -> str:
     """Say in a few words where a process stood, from its faulthandler dump.
 
-    The innermost frame of a process model names the port, as ``s_in.recv``; without one, the innermost
-    frame of all threads' main one is named by its function.
+    The innermost frame of a process model shows its line, which names the port. A process without one
+    waits for Lava's next command, or is Lava's own, of which the innermost function is named.
     """
-    blocks = re.split(r"\n\s*\n", stack.strip())
-    for block in blocks:
-        for frame in _FRAME.finditer(block):
-            if re.search(r"(models|source|sink)\.py$", frame["file"]):
+    innermost = ""
+    for block in re.split(r"\n\s*\n", stack.strip()):
+        frames = list(_FRAME.finditer(block))
+        for frame in frames:
+            if re.search(r"(/lava/proc/.*models|/worker/processes/.*)\.py$", frame["file"]):
                 return f"in {frame['function']}, {_code(frame['file'], int(frame['line']))}"
-    frames = list(_FRAME.finditer(blocks[-1])) if blocks else []
-    return f"in {frames[0]['function']}" if frames else "it did not say"
+        if any(frame["file"].endswith("/core/model/py/model.py") for frame in frames):
+            return "between two steps"
+        innermost = frames[0]["function"] if frames else innermost
+    return f"in {innermost}" if innermost else "it did not say"
 
 
 def _code(file: str, line: int) -> str:

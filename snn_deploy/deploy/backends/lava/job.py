@@ -70,7 +70,7 @@ def write_job(
     _write_arrays(folder / "switches.npz", graph, "switch")
     job = {
         "processes": specs,
-        "wires": [[wire.source, wire.target] for wire in graph.wires],
+        "wires": [[wire.source, wire.target, wire.view] for wire in graph.wires],
         "lava_steps": plan.lava_steps,
         "channel_size": CHANNEL_SIZE,
     }

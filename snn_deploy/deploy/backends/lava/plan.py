@@ -18,9 +18,10 @@ from snn_deploy.errors import UsageError
 
 Strategy = Literal["auto", "stream", "block"]
 
-#: Synapses of all copies together beyond which more copies no longer pay (measured; see the tests' bench).
-_BLOCK_SYNAPSES = 4_000_000
-_MAX_COPIES = 64
+#: Synapses of all copies together. Where groups share a run, more copies stop paying here: a step's cost is
+#: then the product with W, not the messages. Where each group needs a run of its own, its start (a second
+#: and more) pays for larger products, until memory (about 40 bytes a synapse) says stop.
+_STREAMED_SYNAPSES, _BLOCK_SYNAPSES = 5_000_000, 32_000_000
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def make_plan(
         copies = 1
     elif copies is None:
         stored = sum(synapses(edge.connection).nnz for edge in network.projections)
-        copies = max(1, min(_MAX_COPIES, _BLOCK_SYNAPSES // max(stored, 1)))
+        ceiling = _BLOCK_SYNAPSES if obstacle or strategy == "block" else _STREAMED_SYNAPSES
+        copies = ceiling // max(stored, 1)
     copies = max(1, min(copies, samples))
     groups = -(-samples // copies)
     chunks = 1 if obstacle or strategy == "block" else groups

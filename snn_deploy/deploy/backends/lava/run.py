@@ -127,10 +127,14 @@ def _sample_progress(
     if progress is None:
         return None
     latency = max(plan.depth.values())
+    told = 0
 
     def beat(step: int) -> None:
-        groups = max(0, (step - latency - plan.steps) // plan.interval + 1)
-        progress(first + min(taken, groups * plan.copies))
+        nonlocal told
+        finished = min(taken, max(0, (step - latency - plan.steps) // plan.interval + 1) * plan.copies)
+        if finished > told:
+            told = finished
+            progress(first + finished)
 
     return beat
 

@@ -117,12 +117,22 @@ def _sparse(rng: Rng) -> Artifact:
 
 
 def _convolution(rng: Rng) -> Artifact:
-    weight = 2 * rng.integers(-60, 70, (3, 2, 3, 3))
-    conv = Conv2d(weight, (2, 6, 5), (2, 1), (1, 1), (1, 1), 1)
-    neurons = int(np.prod(conv.output_shape))
-    populations = [nets.population("a", neurons, rng), nets.population("b", 7, rng)]
-    edges = [nets.projection("x", "a", conv), nets.projection("a", "b", nets.dense(7, neurons, rng))]
-    return nets.artifact({"x": (2, 6, 5)}, populations, edges, ("b",))
+    """Groups, stride, padding and dilation that differ by axis, and kernels that a flip would change."""
+    first = Conv2d(2 * rng.integers(-60, 70, (3, 2, 3, 2)), (2, 7, 5), (2, 1), (1, 0), (1, 2), 1)
+    second = Conv2d(2 * rng.integers(-60, 70, (6, 1, 2, 2)), first.output_shape, (1, 1), (0, 1), (1, 1), 3)
+    sizes = [int(np.prod(conv.output_shape)) for conv in (first, second)]
+    populations = [
+        nets.population("a", sizes[0], rng),
+        nets.population("b", sizes[1], rng),
+        nets.population("c", 7, rng),
+    ]
+    edges = [
+        nets.projection("x", "a", first),
+        nets.projection("a", "b", second),
+        nets.projection("a", "b", second, weight_exp=-2, name="scaled"),
+        nets.projection("b", "c", nets.dense(7, sizes[1], rng)),
+    ]
+    return nets.artifact({"x": (2, 7, 5)}, populations, edges, ("c",))
 
 
 def _split_node(rng: Rng) -> Artifact:
@@ -152,6 +162,9 @@ NETWORKS: list[Callable[[Rng], Artifact]] = [
 ]
 
 
+STREAMABLE = [_feed_forward, _skips, _split_node, _convolution]
+
+
 def _check(artifact: Artifact, strategy: Strategy, batch: int | None, samples: int = 4) -> dict[str, object]:
     """Run, compare every spike of every population, and prove that the comparison means something."""
     rng = np.random.default_rng(7)
@@ -176,7 +189,7 @@ def test_blocks_equal_the_integer_equations(make: Callable[[Rng], Artifact]) -> 
     _check(make(np.random.default_rng(12)), "block", 2)
 
 
-@pytest.mark.parametrize("make", [_feed_forward, _skips, _split_node], ids=lambda m: m.__name__.strip("_"))
+@pytest.mark.parametrize("make", STREAMABLE, ids=lambda m: m.__name__.strip("_"))
 def test_streams_equal_the_integer_equations(make: Callable[[Rng], Artifact]) -> None:
     notes = _check(make(np.random.default_rng(12)), "stream", None)
     assert notes["strategy"] == "stream" and notes["lava_runs"] == 1

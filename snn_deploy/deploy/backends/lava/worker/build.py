@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lava.proc.conv.process import Conv
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
-from scipy.sparse import csr_matrix
+from scipy.sparse import block_diag, csr_matrix
 
 from snn_deploy.deploy.backends.lava.worker.processes.sink import Sink
 from snn_deploy.deploy.backends.lava.worker.processes.source import Source
@@ -26,8 +27,11 @@ def build(folder: Path, processes: list[Spec], wires: list[Any], arrays: Mapping
     for index, spec in enumerate(processes):
         own = {key.split("/", 1)[1]: arrays[key] for key in arrays if key.startswith(f"{index}/")}
         built[spec["name"]] = _BUILDERS[spec["kind"]](folder, spec, own)
-    for (source, out_port), (target, in_port) in wires:
-        getattr(built[source], out_port).connect(getattr(built[target], in_port))
+    for (source, out_port), (target, in_port), view in wires:
+        port = getattr(built[source], out_port)
+        for operation, argument in view:
+            port = getattr(port, operation)(tuple(argument))
+        port.connect(getattr(built[target], in_port))
     return built
 
 
@@ -74,10 +78,18 @@ def _dense(_: Path, spec: Spec, arrays: Arrays) -> Any:
 
 def _sparse(_: Path, spec: Spec, arrays: Arrays) -> Any:
     parts = (arrays["data"].astype(np.int32), arrays["indices"], arrays["indptr"])
-    weights = csr_matrix(parts, shape=tuple(spec["shape"]))
+    one = csr_matrix(parts, shape=tuple(spec["shape"]))
+    weights = block_diag([one] * spec["copies"], format="csr")
     if "delay" in spec:
         return DelaySparse(weights=weights, delays=int(spec["delay"]), **_options(spec))
     return Sparse(weights=weights, **_options(spec))
+
+
+def _conv(_: Path, spec: Spec, arrays: Arrays) -> Any:
+    geometry = {key: tuple(spec[key]) for key in ("input_shape", "stride", "padding", "dilation")}
+    options = _options(spec)
+    del options["sign_mode"]  # Conv has none: it uses its weights as they are
+    return Conv(weight=arrays["weight"].astype(np.int32), groups=spec["groups"], **geometry, **options)
 
 
 _BUILDERS: dict[str, Callable[[Path, Spec, Arrays], Any]] = {
@@ -89,4 +101,5 @@ _BUILDERS: dict[str, Callable[[Path, Spec, Arrays], Any]] = {
     "DelayDense": _dense,
     "Sparse": _sparse,
     "DelaySparse": _sparse,
+    "Conv": _conv,
 }

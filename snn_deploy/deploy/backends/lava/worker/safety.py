@@ -78,7 +78,7 @@ def watched(build_actor: Callable[..., Any], folder: Path) -> Callable[..., Any]
     """Wrap Lava's ``build_actor``: list each forked process by pid and name, and report its exception."""
 
     def start(infrastructure: Any, target: Callable[..., Any], builder: Any, queue: Any = None) -> Any:
-        name = str(getattr(builder, "_proc_params", {}).get("name") or "Lava's runtime service")
+        name = str(getattr(builder, "proc_params", {}).get("name") or "Lava's runtime service")
 
         def run(**arguments: Any) -> None:
             try:

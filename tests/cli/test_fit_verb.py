@@ -31,7 +31,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         nir.Output({"output": np.array([700])}),
     )
     path = tmp_path_factory.mktemp("fit") / "m.snn"
-    convert_graph(graph, Options(profile="loihi1", dt=1e-3, reset="zero")).save(path)
+    options = Options(profile="loihi1", dt=1e-3, reset="zero", level=0)  # one plane: 700 x 300 synapses
+    convert_graph(graph, options).save(path)
     np.savez(path.with_suffix(".npz"), spikes=(rng.random((2, 16, 300)) < 0.1).astype(np.uint8))
     return path
 

@@ -67,7 +67,7 @@ def _canonical(name: str) -> str:
 
 
 def _sources(root: Path) -> list[Path]:
-    return sorted([*(root / "snn_deploy").rglob("*.py"), *(root / "tests").rglob("*.py")])
+    return sorted([*root.glob("*.py"), *(root / "snn_deploy").rglob("*.py"), *(root / "tests").rglob("*.py")])
 
 
 def test_no_module_is_too_long(root: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snn_deploy import __version__
 from snn_deploy.convert.quantised import QuantisedNetwork
@@ -59,20 +61,19 @@ def run_network(
     per_run = plan.chunks * plan.copies
     for first in range(0, samples, per_run):
         rasters = {name: raster[first : first + per_run] for name, raster in spikes.items()}
-        taken = min(per_run, samples - first)
+        share = _sample_progress(progress, plan, first, min(per_run, samples - first))
         with job_folder() as folder:
             laid = {f"source {name}": lay_out(raster, plan) for name, raster in rasters.items()}
             files = write_job(folder, graph, plan, laid, target)
-            answer = run_guarded(interpreter, folder, limits, _sample_progress(progress, plan, first, taken))
-            for population, file in zip(network.populations, files, strict=True):
-                rows = np.load(file, mmap_mode="r", allow_pickle=False)
-                rasters[population.name] = take_apart(rows, plan)[:taken]
+            answer = run_guarded(interpreter, folder, limits, share)
+            rasters |= _recorded(network, files, plan, min(per_run, samples - first))
         for name, raster in rasters.items():
             counter.add(name, raster)
         gather.add(rasters)
         seconds = {key: value + answer["seconds"][key] for key, value in seconds.items()}
         versions = answer["versions"]
-    seconds["total"] = time.perf_counter() - started
+    if progress is not None:
+        progress(samples)
     return RunResult(
         backend=backend,
         samples=samples,
@@ -80,10 +81,20 @@ def run_network(
         counts=gather.counts(),
         spikes=gather.spikes(),
         layers=counter.layers(),
-        seconds=MappingProxyType(seconds),
+        seconds=MappingProxyType({**seconds, "total": time.perf_counter() - started}),
         versions=MappingProxyType({"snn-deploy": __version__, **versions}),
         notes=MappingProxyType(_notes(plan, graph, target)),
     )
+
+
+def _recorded(
+    network: QuantisedNetwork, files: list[Path], plan: Plan, samples: int
+) -> dict[str, NDArray[np.uint8]]:
+    """The rasters of all populations of one Lava run, uint8 (samples, steps, neurons)."""
+    return {
+        population.name: take_apart(np.load(file, mmap_mode="r", allow_pickle=False), plan)[:samples]
+        for population, file in zip(network.populations, files, strict=True)
+    }
 
 
 def _sample_progress(

@@ -13,13 +13,22 @@ from snn_deploy.cli.output import JsonOption, emit
 
 def inspect(
     artifact: Annotated[Path, typer.Argument(help="FILE.snn")],
+    processes: Annotated[
+        bool, typer.Option("--processes", help="Print the Lava process graph and what is known on hardware.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print populations, projections, integers and provenance of an artifact."""
     from snn_deploy.convert.artifact import Artifact
     from snn_deploy.deploy.summary import describe
 
-    emit(describe(Artifact.load(artifact)), as_json, _render)
+    model = Artifact.load(artifact)
+    if processes:
+        from snn_deploy.deploy.backends.lava.listing import process_listing
+
+        emit({"processes": process_listing(model.network)}, as_json, _render_processes)
+    else:
+        emit(describe(model), as_json, _render)
 
 
 def layer_lines(result: Mapping[str, Any]) -> list[str]:
@@ -36,6 +45,15 @@ def layer_lines(result: Mapping[str, Any]) -> list[str]:
             f"  {p['weight_bits']} bit x 2^{p['weight_exp']}  {p['sign']}  delay {p['delay']}"
         )
     return lines
+
+
+def _render_processes(result: Mapping[str, Any]) -> str:
+    lines = []
+    for process in result["processes"]:
+        lines.append(f"{process['kind']:<11} {process['name']} -> {', '.join(process['to']) or 'nothing'}")
+        lines.append(f"{'':<11} {', '.join(f'{k} {v}' for k, v in process['parameters'].items())}")
+        lines.append(f"{'':<11} hardware: {process['hardware']}")
+    return "\n".join(lines)
 
 
 def _render(result: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from snn_deploy.deploy.backends.lava import processes
 from snn_deploy.deploy.backends.lava.interpreter import Interpreter, environment
-from snn_deploy.errors import BackendUnavailable
+from snn_deploy.errors import BackendUnavailable, UsageError
 
 #: Seconds between looks at the child's files, and between looks at its processes.
 _GLANCE, _LOOK = 0.01, 0.5
@@ -37,17 +37,33 @@ _ENTRY = (
 )
 
 
+#: Names the time limit of a Lava run, in seconds.
+SECONDS_VARIABLE = "SNN_DEPLOY_LAVA_SECONDS"
+
+
 @dataclass(frozen=True)
 class Limits:
     """When the guard gives up.
 
-    seconds: for one Lava run, start included. stall_seconds: without a finished Lava step.
+    seconds: for one Lava run, start included; ``SNN_DEPLOY_LAVA_SECONDS`` sets another default.
+    stall_seconds: without a finished Lava step. idle_seconds: with every process waiting for another.
     memory_bytes: for all of the child's processes together; None is 80 % of what the machine has left.
     """
 
-    seconds: float = 3600.0
+    seconds: float = field(default_factory=lambda: _seconds(os.environ.get(SECONDS_VARIABLE, "3600")))
     stall_seconds: float = 120.0
+    idle_seconds: float = 6.0
     memory_bytes: int | None = None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise UsageError("not a time limit", where=SECONDS_VARIABLE, found=text, allowed="seconds > 0")
+    return seconds
 
 
 class ChildTraceback(Exception):
@@ -69,10 +85,10 @@ def run_guarded(
     with _child(interpreter, folder) as child:
         watch = _Watch(child, folder, limits)
         while True:
-            watch.look()
             if (folder / "answer.json").exists():
                 answer: dict[str, Any] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
                 return answer
+            watch.look()
             if progress is not None:
                 progress(watch.step)
             time.sleep(_GLANCE)
@@ -112,7 +128,8 @@ class _Watch:
         self._memory = limits.memory_bytes or int(0.8 * processes.available_memory())
         self._beat = np.load(folder / "beat.npy", mmap_mode="r", allow_pickle=False)
         self._started = self._moved = time.monotonic()
-        self._next_look = self._started
+        self._next_look = self._active = self._started
+        self._worked = self._step_seen = 0
         self.step = 0
 
     def look(self) -> None:
@@ -128,6 +145,11 @@ class _Watch:
         group = processes.members(self._child.pid)
         self._deaths(group)
         self._limit_memory(group)
+        worked = sum(member.ticks for member in group)
+        if worked != self._worked or step != self._step_seen or any(member.busy for member in group):
+            self._worked, self._step_seen, self._active = worked, step, now
+        elif now - self._active > self._limits.idle_seconds:
+            self._give_up(f"all its processes have waited for {self._limits.idle_seconds:g} s")
         if now - self._started > self._limits.seconds:
             self._give_up(f"no answer within {self._limits.seconds:g} s")
         if now - self._moved > self._limits.stall_seconds:
@@ -178,7 +200,7 @@ class _Watch:
         raise BackendUnavailable(
             f"the Lava run was ended: {why}",
             found=f"Lava step {self.step}" + (f"; {waits}" if waits else "") + self._log(),
-            remedy="Run fewer samples or steps, or raise the limit.",
+            remedy=f"Run fewer samples or steps, or set {SECONDS_VARIABLE}.",
         )
 
     def _names(self) -> dict[int, str]:

@@ -26,8 +26,9 @@ HARDWARE = {
 def process_listing(network: QuantisedNetwork) -> list[dict[str, Any]]:
     """One row a Lava process of one copy of the network, streamed where that is exact: a board's graph.
 
-    name, kind: the process and its Lava class. parameters: its scalar arguments (T: steps of a sample). arrays: shapes of the
-    others. to: names of the processes that it sends to. hardware: public evidence of a hardware model.
+    name, kind: the process and its Lava class. parameters: its scalar arguments (T: steps of a sample).
+    arrays: shapes of the others. to: the processes that it sends to. hardware: public evidence of a
+    hardware model.
     Raises ModelNotSupported for a cycle shorter than Lava's latency.
     """
     graph = process_graph(network, make_plan(network, samples=2, steps=1, copies=1))

@@ -15,10 +15,16 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Member:
-    """One process of a group. resident: bytes. exit_signal: what killed it, 0 where nothing did."""
+    """One process of a group.
+
+    busy: it runs, or would if it had a core. ticks: of processor time so far. resident: bytes.
+    exit_signal: what killed it, 0 where nothing did.
+    """
 
     pid: int
     zombie: bool
+    busy: bool
+    ticks: int
     resident: int
     exit_signal: int
 
@@ -30,7 +36,17 @@ def members(group: int) -> list[Member]:
         fields = stat_fields(int(name)) if name.isdigit() else []
         if fields and int(fields[2]) == group:
             resident = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-            found.append(Member(int(name), fields[0] in "ZX", resident, int(fields[49]) & 0x7F))
+            ticks = int(fields[11]) + int(fields[12])
+            found.append(
+                Member(
+                    pid=int(name),
+                    zombie=fields[0] in "ZX",
+                    busy=fields[0] in "RD",
+                    ticks=ticks,
+                    resident=resident,
+                    exit_signal=int(fields[49]) & 0x7F,
+                )
+            )
     return found
 
 

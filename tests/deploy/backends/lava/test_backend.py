@@ -178,6 +178,9 @@ NETWORKS: list[Callable[[Rng], Artifact]] = [
 ]
 
 
+#: Populations whose initial state no silent past leads to.
+SWITCHED = {_switched: ["a", "b", "c"], _split_node: ["a#0"]}
+
 STREAMABLE = [_feed_forward, _skips, _split_node, _convolution]
 
 
@@ -204,7 +207,8 @@ def _check(artifact: Artifact, strategy: Strategy, batch: int | None, samples: i
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__.strip("_"))
 def test_blocks_equal_the_integer_equations(make: Callable[[Rng], Artifact]) -> None:
-    _check(make(np.random.default_rng(12)), "block", 2)
+    notes = _check(make(np.random.default_rng(12)), "block", 2)
+    assert notes["switched_on"] == SWITCHED.get(make, [])
 
 
 @pytest.mark.parametrize("make", STREAMABLE, ids=lambda m: m.__name__.strip("_"))
@@ -218,9 +222,7 @@ def test_streams_of_blocks_equal_the_integer_equations() -> None:
     assert (notes["copies"], notes["groups_per_run"], notes["lava_runs"]) == (2, 3, 1)
 
 
-@pytest.mark.parametrize(
-    "make", [_recurrent, _switched, _sparse, _delayed], ids=lambda m: m.__name__.strip("_")
-)
+@pytest.mark.parametrize("make", [_recurrent, _sparse, _delayed], ids=lambda m: m.__name__.strip("_"))
 def test_single_copies_use_dense_processes(make: Callable[[Rng], Artifact]) -> None:
     """One sample a run: the stock Dense and DelayDense, one Lava run after another."""
     notes = _check(make(np.random.default_rng(12)), "block", 1, samples=2)
@@ -233,11 +235,6 @@ def test_a_stream_that_would_leak_is_refused(make: Callable[[Rng], Artifact]) ->
     inputs = {n.name: np.zeros((2, 3, *n.shape), dtype=np.uint8) for n in artifact.network.inputs}
     with pytest.raises(UsageError, match="cannot be streamed"):
         LavaBackend(strategy="stream").run(artifact, inputs)
-
-
-def test_solved_lead_ins_need_no_switch_and_impossible_ones_get_it() -> None:
-    assert _check(_initial_state(np.random.default_rng(12)), "block", 4)["switched_on"] == []
-    assert _check(_switched(np.random.default_rng(12)), "block", 4)["switched_on"] == ["a", "b", "c"]
 
 
 def test_synapses_of_the_sparse_network_hold_zeros() -> None:

@@ -70,6 +70,9 @@ def test_all_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no lava.utils.loihi2_profiler, no lava.proc.embedded_io.spike" in str(caught.value)
 
 
+@pytest.mark.skipif(
+    find_interpreter().path != sys.executable, reason="another Python does not see PYTHONPATH"
+)
 @pytest.mark.usefixtures("with_extension")
 def test_a_process_without_a_hardware_model_is_named() -> None:
     """The fake extension is there, so the run starts, finds no model for the chip, and says for what."""
@@ -143,8 +146,7 @@ def test_auto_falls_back_and_says_so() -> None:
     assert result.spikes["b"].any()
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 10), reason="the command line of this Python")
-def test_the_command_line_ends_with_exit_code_5() -> None:
+def test_the_command_line_lists_the_backends() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "snn_deploy", "backends", "--json"], capture_output=True, text=True, check=True
     )

@@ -30,7 +30,9 @@ def test_a_solved_lead_in_is_silent_and_ends_in_the_initial_state(depth: int, se
         du=int(rng.integers(-1, 700)),
         u0=rng.integers(-700, 700, 40),
         v0=rng.integers(-6000, 6000, 40),
+        dv=60,
         vth=1200,
+        bias_exp=np.full(40, 3),
     )
     lead_in = solve(population, depth)
     assert not lead_in.switched

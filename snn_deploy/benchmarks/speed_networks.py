@@ -42,9 +42,7 @@ class Benchmark:
 _RATES = (0.11, 0.14, 0.17)
 _SIZES = (256, 128, 512)
 BENCHMARKS = (
-    Benchmark(
-        "feed-forward", (256,), tuple(Layer(n, rate=r) for n, r in zip(_SIZES, _RATES, strict=True))
-    ),
+    Benchmark("feed-forward", (256,), tuple(Layer(n, rate=r) for n, r in zip(_SIZES, _RATES, strict=True))),
     Benchmark(
         "recurrent",
         (256,),
@@ -155,5 +153,3 @@ def _tuned(
 def neuron_steps(network: QuantisedNetwork) -> int:
     """Neuron updates of one sample."""
     return STEPS * sum(population.neurons for population in network.populations)
-
-

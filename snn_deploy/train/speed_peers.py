@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from norse.torch import LIFCell, LIFRecurrentCell, SequentialState
+
+from snn_deploy.timing import best_seconds
 
 Spec = Mapping[str, Any]
 
@@ -44,12 +46,12 @@ def modules(spec: Spec) -> SequentialState:
 
 def forward(network: Callable[..., Any], spikes: torch.Tensor) -> torch.Tensor:
     """Output spikes summed over time; spikes: (steps, samples, *shape)."""
-    state, total = None, None
+    state: Any = None
+    total: torch.Tensor | None = None
     for step in spikes:
         fired, state = network(step, state)
         total = fired if total is None else total + fired
-    assert total is not None
-    return total
+    return total if total is not None else torch.empty(0)
 
 
 def tune(network: SequentialState, spec: Spec, spikes: torch.Tensor) -> list[float]:
@@ -73,18 +75,6 @@ def tune(network: SequentialState, spec: Spec, spikes: torch.Tensor) -> list[flo
     return reached
 
 
-def best_seconds(run: Callable[[], Any], budget: float) -> float:
-    """Shortest of the runs that fit into ``budget`` seconds, at least three, after one that is not counted."""
-    run()
-    best, started, runs = float("inf"), time.perf_counter(), 0
-    while runs < 3 or time.perf_counter() - started < budget:
-        before = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - before)
-        runs += 1
-    return best
-
-
 def measure(spec: Spec) -> dict[str, Any]:
     """Samples a second of every peer that can run, by batch, and the rates of the layers."""
     torch.set_num_threads(1)
@@ -93,7 +83,8 @@ def measure(spec: Spec) -> dict[str, Any]:
 
     def draw(samples: int) -> torch.Tensor:
         shape = (spec["steps"], samples, *spec["shape"])
-        return (torch.rand(shape, generator=generator) < spec["rate"]).float()
+        drawn = torch.rand(shape, generator=generator)
+        return (drawn < float(spec["rate"])).float()
 
     network = modules(spec)
     speeds: dict[str, dict[str, float]] = {}
@@ -108,7 +99,7 @@ def measure(spec: Spec) -> dict[str, Any]:
                 speeds[name] = {}
                 for batch in spec["batches"]:
                     spikes = draw(batch)
-                    seconds = best_seconds(lambda m=module, s=spikes: forward(m, s), spec["seconds"])
+                    seconds = best_seconds(partial(forward, module, spikes), spec["seconds"])
                     speeds[name][str(batch)] = batch / seconds
             except Exception as error:  # a peer that cannot run is reported, not fatal
                 failed[name] = f"{type(error).__name__}: {error}"[:200]

@@ -131,7 +131,8 @@ static void read_counts(const uint64_t *planes, int words, int32_t *counts)
         }
 }
 
-const snn_kernel snn_avx512 = {"avx512", LANES, usable, forward, advance, pack, decode, count, read_counts};
+const snn_kernel snn_avx512 = {"avx512", LANES, usable, forward, advance, pack, decode, count, read_counts,
+                               load_and_add};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -99,7 +99,8 @@ def _connection(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) 
 
 def _weights(rng: np.random.Generator, shape: tuple[int, ...], mean: float = 3.0) -> NDArray[Any]:
     """Even integers, as a mixed-sign 8-bit plane holds them; slightly positive, so that layers can fire."""
-    return 2 * np.clip(np.rint(rng.normal(mean, 40, shape)), -127, 127).astype(np.int64)
+    drawn = np.clip(np.rint(rng.normal(mean, 40, shape)), -127, 127)
+    return np.asarray(2 * drawn.astype(np.int64))
 
 
 def _population(name: str, neurons: int, rng: np.random.Generator) -> QuantisedPopulation:

@@ -70,9 +70,7 @@ def _neurons(name: str, rng: nets.Rng, neurons: int = 8, **changes: Any) -> Quan
 
 def _layers(rng: nets.Rng, recurrent: bool = False) -> QuantisedNetwork:
     populations = [_neurons(name, rng) for name in ("a", "b", "c")]
-    edges = [
-        nets.projection(*pair, nets.dense(8, 8, rng)) for pair in (("x", "a"), ("a", "b"), ("b", "c"))
-    ]
+    edges = [nets.projection(*pair, nets.dense(8, 8, rng)) for pair in (("x", "a"), ("a", "b"), ("b", "c"))]
     if recurrent:
         edges += [nets.projection(p, p, nets.dense(8, 8, rng), delay=1) for p in ("a", "b")]
     return nets.network({"x": (8,)}, populations, edges)
@@ -98,7 +96,9 @@ def _extremes(rng: nets.Rng) -> QuantisedNetwork:
         _neurons("b", rng, du=4095, dv=4096, vth=60000),
         _neurons("c", rng, du=100, dv=3, vth=100000),
     ]
-    edges = [nets.projection("x", p.name, heavy, weight_exp=e) for p, e in zip(populations, (5, 7, 6), strict=True)]
+    edges = [
+        nets.projection("x", p.name, heavy, weight_exp=e) for p, e in zip(populations, (5, 7, 6), strict=True)
+    ]
     return nets.network({"x": (40,)}, populations, edges)
 
 
@@ -133,7 +133,10 @@ def _initial(rng: nets.Rng) -> QuantisedNetwork:
         _neurons(name, rng, u0=rng.integers(-9000, 9000, 8), v0=rng.integers(-90000, 90000, 8))
         for name in ("a", "b")
     ]
-    edges = [nets.projection("x", "a", nets.dense(8, 8, rng)), nets.projection("a", "b", nets.dense(8, 8, rng))]
+    edges = [
+        nets.projection("x", "a", nets.dense(8, 8, rng)),
+        nets.projection("a", "b", nets.dense(8, 8, rng)),
+    ]
     return nets.network({"x": (8,)}, populations, edges)
 
 
@@ -180,7 +183,10 @@ def load() -> tuple[dict[str, Any], list[tuple[Case, dict[str, Any]]]]:
 
 
 def _trace(lava: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: np.array([[int(c) for c in row] for row in lines], dtype=np.uint8) for name, lines in lava.items()}
+    return {
+        name: np.array([[int(c) for c in row] for row in lines], dtype=np.uint8)
+        for name, lines in lava.items()
+    }
 
 
 def _read(entry: Mapping[str, Any]) -> Case:

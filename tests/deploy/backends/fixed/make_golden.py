@@ -59,7 +59,11 @@ def synapses(edge: QuantisedProjection, extra: int) -> Any:
     }
     if isinstance(edge.connection, Dense):
         weights = edge.connection.weight.astype(np.int32)
-        return DelayDense(weights=weights, delays=extra, **options) if extra else LavaDense(weights=weights, **options)
+        return (
+            DelayDense(weights=weights, delays=extra, **options)
+            if extra
+            else LavaDense(weights=weights, **options)
+        )
     stored = edge.connection
     matrix = csr_matrix((stored.data.astype(np.int32), stored.indices, stored.indptr), shape=stored.shape)
     return LavaSparse(weights=matrix, **options)

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(bool(find_interpreter().problem), reason=find_in
 SAMPLES = 32
 
 
-def compare(net: QuantisedNetwork, neuron_steps: int, rng: np.random.Generator, rate: float) -> tuple[int, int]:
+def compare(
+    net: QuantisedNetwork, neuron_steps: int, rng: np.random.Generator, rate: float
+) -> tuple[int, int]:
     """Run both over that many neuron-steps; return (neuron-steps, spikes); every kernel must agree."""
     neurons = sum(p.neurons for p in net.populations)
     steps = -(-neuron_steps // (SAMPLES * neurons))

@@ -1,4 +1,4 @@
-"""The compiled kernels: built by the package's own build, optional, one object for all Pythons, clean under sanitisers."""
+"""The compiled kernels: the package's own build makes them where it can, one object for all Pythons."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_object_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatc
 @needs_compiler
 @pytest.mark.slow
 def test_the_property_tests_are_clean_under_sanitisers(root: Path, tmp_path: Path) -> None:
-    """The same tests on an object built with both sanitisers, which end the process at their first finding."""
+    """The same tests on an object built with both, which end the process at their first finding."""
     _copy(root, tmp_path)
     shutil.copytree(root / "tests" / "deploy" / "backends" / "fixed", tmp_path / "tests")
     shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")

@@ -12,7 +12,7 @@ from snn_deploy.cli.output import JsonOption, emit
 
 
 def bench(
-    task: Annotated[str, typer.Argument(help="emoji-captions")],
+    task: Annotated[str, typer.Argument(help="emoji-captions, or speed")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path("bench"),
     encoder: Annotated[str, typer.Option(help="lif or recurrent")] = "lif",
     profile: Annotated[str, typer.Option(help="Hardware profile, a name or a TOML file.")] = "loihi2",
@@ -27,11 +27,39 @@ def bench(
     from snn_deploy.benchmarks.runner import run_bench
     from snn_deploy.cli.output import stderr_console
 
+    if task == "speed":
+        from snn_deploy.benchmarks import speed
+
+        report, path = speed.run(output, stderr_console().print, quick=quick, lava=parity)
+        emit({**report, "report": path}, as_json, render_speed)
+        return
     options = BenchOptions(encoder, profile, seeds, seed, quick, parity)
     result = run_bench(task, options, output, stderr_console().print)
     emit(result.report, as_json, render)
     if result.certificate is not None:
         result.certificate.require_equal(str(output))
+
+
+def render_speed(report: Mapping[str, Any]) -> str:
+    """Samples a second of each engine by batch, and how many times as fast our fastest kernel is."""
+    lines = []
+    for name, entry in report["networks"].items():
+        engine, ratios = entry["engine"], entry["ratios"]
+        lines.append(
+            f"{name}: {engine['neuron_steps']:,} neuron-steps, {engine['synops']:,.0f} synops a sample"
+        )
+        rows = {f"kernel {key}": value for key, value in engine["samples_per_second"].items()}
+        rows |= entry["peers"].get("samples_per_second", {})
+        for peer, speeds in rows.items():
+            cells = "".join(
+                f"  {batch:>4}: {speed:>10,.0f}/s x{ratios.get(peer, {}).get(batch, 1):<7.1f}"
+                for batch, speed in speeds.items()
+            )
+            lines.append(f"  {peer:<22}{cells}")
+        for way, speed in entry.get("lava", {}).get("samples_per_second", {}).items():
+            lines.append(f"  Lava, {way:<36} {speed:>10.2f}/s x{ratios['lava'][way]:,.0f}")
+        lines += [f"  {key}: {value:.2f}" for key, value in ratios.items() if isinstance(value, float)]
+    return "\n".join([*lines, f"report: {report['report']}"])
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def delayed(steps, bits=0):
 
 
 @pytest.mark.parametrize(
-    ("steps", "relays"), [(0, 0), (61, 0), (62, 0), (63, 1), (124, 1), (125, 2), (600, 9)]
+    ("steps", "relays"), [(0, 0), (61, 0), (62, 0), (63, 1), (125, 1), (126, 2), (600, 9)]
 )
 def test_as_many_relays_as_needed(steps, relays):
     network = relay_long_delays(lower(delayed(steps), CONTRACT))
@@ -38,11 +40,16 @@ def test_long_delays_of_one_source_share_their_relays():
     draw = Draw(1)
     net = graph(
         {
-            "in": nir.Input(np.array([4])), "d1": nir.Delay(np.array(100 * DT)), "d2": nir.Delay(np.array(90 * DT)),
-            "w1": draw.linear(6, 4), "w2": draw.linear(6, 4), "lif": draw.lif(6), "out": nir.Output(np.array([6])),
+            "in": nir.Input(np.array([4])),
+            "d1": nir.Delay(np.array(100 * DT)),
+            "d2": nir.Delay(np.array(90 * DT)),
+            "w1": draw.linear(6, 4),
+            "w2": draw.linear(6, 4),
+            "lif": draw.lif(6),
+            "out": nir.Output(np.array([6])),
         },
-        [("in", "d1"), ("in", "d2"), ("d1", "w1"), ("d2", "w2"), ("w1", "lif"), ("w2", "lif"), ("lif", "out")],
-    )  # fmt: skip
+        [*pairwise(["in", "d1", "w1", "lif", "out"]), *pairwise(["in", "d2", "w2", "lif"])],
+    )
     network = relay_long_delays(lower(net, CONTRACT))
     assert sum(p.name.startswith("relay:") for p in network.populations) == 1
 

@@ -135,7 +135,7 @@ class Cell:
             return F.conv2d(
                 x,
                 _t(node.weight),
-                _t(node.bias),
+                _bias(node),
                 _pair(node.stride),
                 padding,
                 _pair(node.dilation),

@@ -118,6 +118,7 @@ def _measure(subject: Subject, values: Values, parity: bool) -> list[dict[str, A
     profile = load(_PROFILE)
     exact = measure.exact_rasters(subject)
     evidence = observe(subject.network, profile, {subject.input: subject.calibration})
+    single = Quantiser(subject.network, profile, evidence).network(dict.fromkeys(subject.nodes, 0))
     facts = []
     for configuration in _CONFIGURATIONS[subject.name]:
         started = time.perf_counter()
@@ -125,7 +126,6 @@ def _measure(subject: Subject, values: Values, parity: bool) -> list[dict[str, A
         search = Search(Quantiser(subject.network, profile, seen, configuration.bits))
         network, seconds = _quantise(search, configuration.level)
         total = time.perf_counter() - started
-        single = search.quantiser.network(dict.fromkeys(search.quantiser.nodes, 0))
         integer = measure.integer_rasters(subject, network)
         loss, accuracy = measure.task_loss(subject, exact, integer)
         found = {
@@ -197,10 +197,10 @@ def _row(key: tuple[str, int, str], metric: str, per_sample: FloatArray) -> dict
 
 def render(report: Mapping[str, Any]) -> str:
     """The report as a table."""
+    columns = f"{'network':<33}{'bits':>4} {'level':<17}{'metric':<29}{'value':>9}  {'interval':<21}{'n':>5}"
     lines = [
-        f"quantisation, profile {report['profile']}, seeds {report['seeds']}, held-out means [95 %]",
-        f"{'network':<33}{'bits':>4} {'level':<17}{'metric':<29}{'value':>9}"
-        f"  {'interval':<21}{'n':>5}  target",
+        f"quantisation, profile {report['profile']}, seeds {report['seeds']}: means over held-out samples",
+        f"{columns}  target",
     ]
     for row in report["rows"]:
         low, high = row["ci95"]

@@ -12,7 +12,7 @@ from snn_deploy.cli.output import JsonOption, emit
 
 
 def bench(
-    task: Annotated[str, typer.Argument(help="emoji-captions")],
+    task: Annotated[str, typer.Argument(help="emoji-captions or quantisation")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path("bench"),
     encoder: Annotated[str, typer.Option(help="lif or recurrent")] = "lif",
     profile: Annotated[str, typer.Option(help="Hardware profile, a name or a TOML file.")] = "loihi2",
@@ -23,15 +23,24 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Train, convert, certify against Lava, recall, and report with intervals and baselines."""
+    from snn_deploy.benchmarks import quantisation
     from snn_deploy.benchmarks.emoji_bench import BenchOptions
     from snn_deploy.benchmarks.runner import run_bench
     from snn_deploy.cli.output import stderr_console
 
+    if task == quantisation.NAME:
+        table = quantisation.run(
+            seeds, first_seed=seed, quick=quick, parity=parity, stage=stderr_console().print
+        )
+        quantisation.write(table, output)
+        emit(table, as_json, quantisation.render)
+        return quantisation.require_equal(table)
     options = BenchOptions(encoder, profile, seeds, seed, quick, parity)
     result = run_bench(task, options, output, stderr_console().print)
     emit(result.report, as_json, render)
     if result.certificate is not None:
         result.certificate.require_equal(str(output))
+    return None
 
 
 def render(report: Mapping[str, Any]) -> str:

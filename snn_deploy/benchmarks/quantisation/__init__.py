@@ -6,9 +6,11 @@ network is compared with real Lava, spike by spike.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.calibration import observe
 from snn_deploy.deploy.parity import compare
 from snn_deploy.deploy.quantisation.search import Search
+from snn_deploy.errors import VerificationMismatch, Violation
+from snn_deploy.files import atomic_write
 from snn_deploy.hw_profiles import load
 
 NAME = "quantisation"
@@ -193,6 +197,27 @@ def _row(key: tuple[str, int, str], metric: str, per_sample: FloatArray) -> dict
         "target": None if target is None else f"{target.sense} {target.limit:g}",
         "holds": None if target is None else target.holds(estimate.value),
     }
+
+
+def write(report: Mapping[str, Any], folder: Path) -> None:
+    """Write report.json into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def require_equal(report: Mapping[str, Any]) -> None:
+    """Raise VerificationMismatch with every network whose spikes differ from Lava's."""
+    different = [
+        Violation(
+            "the integer network's spikes differ from Lava's",
+            where=f"{fact['subject']}, seed {fact['seed']}, {fact['bits']} bits, level {fact['level']}",
+        )
+        for fact in report["networks"]
+        if fact["equal_to_lava"] is False
+    ]
+    if different:
+        raise VerificationMismatch(different)
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -164,7 +164,7 @@ def _quantise(search: Search, level: str) -> tuple[QuantisedNetwork, float]:
     started = time.perf_counter()
     nodes = search.quantiser.nodes
     if level == "auto":
-        return search.greedy(dict.fromkeys(nodes, 0)).network, time.perf_counter() - started
+        return search.greedy(search.start()).network, time.perf_counter() - started
     search.quantiser.network(dict.fromkeys(nodes, int(level)))
     seconds = time.perf_counter() - started
     return search.at(dict.fromkeys(nodes, int(level))).network, seconds

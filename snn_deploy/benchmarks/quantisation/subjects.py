@@ -11,8 +11,7 @@ import numpy as np
 from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray, SpikeArray
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.discrete import DiscreteNetwork
-from snn_deploy.convert.discretise import discretise
-from snn_deploy.convert.lowering import lower
+from snn_deploy.convert.pipeline import prepare
 
 if TYPE_CHECKING:
     import nir
@@ -128,8 +127,8 @@ def _subject(
 ) -> Subject:
     calibration, _ = draw(np.random.default_rng([seed, 1]), _CALIBRATION)
     test, labels = draw(np.random.default_rng([seed, 2]), samples)
-    network = discretise(lower(graph, Contract.resolve(graph.metadata)))
-    return Subject(name, seed, graph, network, calibration, test, labels, fitting)
+    prepared = prepare(graph, Contract.resolve(graph.metadata))
+    return Subject(name, seed, prepared.graph, prepared.network, calibration, test, labels, fitting)
 
 
 def _chain(weights: list[FloatArray], recurrent: FloatArray | None, tau_mem: float) -> nir.NIRGraph:

@@ -15,8 +15,8 @@ from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, 
 from snn_deploy.deploy.backends.fixed.numpy_kernel import FixedNeurons, FixedSynapses
 from snn_deploy.deploy.backends.stepping import Neurons, Spikes, Synapses, simulate
 
-#: Planes are added up to one dense matrix up to this many entries.
-_FUSE_LIMIT = 4_000_000
+#: Added planes are held as a dense matrix up to this many entries, as compressed rows beyond.
+_DENSE_LIMIT = 4_000_000
 _FLOAT32_EXACT = 1 << 24
 
 
@@ -33,16 +33,20 @@ class _FusedPlanes:
     def __init__(self, planes: Sequence[QuantisedProjection]) -> None:
         first = planes[0]
         self.source, self.target, self.delay = first.source, first.target, first.delay
-        parts = [np.asarray(synapses(p.connection).todense(), dtype=np.int64) << p.weight_exp for p in planes]
-        whole: NDArray[np.int64] = np.sum(parts, axis=0)
-        exact_in_float32 = np.abs(whole).sum(axis=1).max(initial=0) < _FLOAT32_EXACT
+        parts = [synapses(p.connection).astype(np.int64) * (1 << p.weight_exp) for p in planes]
+        whole = sum(parts[1:], start=parts[0])
         graded = any(p.message_bits for p in planes)
-        self._matrix = np.ascontiguousarray(
-            whole.T, dtype=np.float32 if exact_in_float32 and not graded else None
-        )
+        largest = int(abs(whole).sum(axis=1).max()) if whole.nnz else 0
+        narrow = np.float32 if largest < _FLOAT32_EXACT and not graded else np.float64
+        if whole.shape[0] * whole.shape[1] <= _DENSE_LIMIT:
+            self._matrix: Any = np.ascontiguousarray(whole.T.todense(), dtype=narrow)
+        else:
+            self._matrix = whole.astype(narrow)
 
     def apply(self, spikes: Spikes) -> NDArray[np.float64]:
-        return np.asarray(spikes.astype(self._matrix.dtype) @ self._matrix, dtype=np.float64)
+        if isinstance(self._matrix, np.ndarray):
+            return np.asarray(spikes.astype(self._matrix.dtype) @ self._matrix, dtype=np.float64)
+        return np.asarray((self._matrix @ spikes.T.astype(self._matrix.dtype)).T, dtype=np.float64)
 
 
 def run_nodes(
@@ -84,17 +88,16 @@ def by_node(network: QuantisedNetwork, node: str, rasters: Mapping[str, Spikes])
 
 
 def fuse(edges: Sequence[QuantisedProjection]) -> list[Synapses]:
-    """The edges ready to run, with the planes of one projection added up where that stays small."""
+    """The edges ready to run, with the planes of one projection added up."""
     together: dict[tuple[str, str, int], list[QuantisedProjection]] = {}
     for edge in edges:
         together.setdefault((edge.source, edge.target, edge.delay), []).append(edge)
     found: list[Synapses] = []
     for planes in together.values():
-        entries = int(np.prod(synapses(planes[0].connection).shape))
-        if entries <= _FUSE_LIMIT and all(p.weight_exp >= 0 for p in planes):
+        if all(p.weight_exp >= 0 for p in planes):
             found.append(_FusedPlanes(planes))
         else:
-            found += [FixedSynapses(plane) for plane in planes]
+            found += [FixedSynapses(plane, plane.message_bits) for plane in planes]
     return found
 
 

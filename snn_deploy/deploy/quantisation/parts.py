@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,13 @@ from numpy.typing import NDArray
 from snn_deploy.convert.connections import synapses
 from snn_deploy.convert.network import Input
 from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.deploy.backends.fixed.kernel import NUMPY, choose, prepare
 from snn_deploy.deploy.backends.fixed.numpy_kernel import FixedNeurons, FixedSynapses
 from snn_deploy.deploy.backends.stepping import Neurons, Spikes, Synapses, simulate
 
 #: Added planes are held as a dense matrix up to this many entries, as compressed rows beyond.
 _DENSE_LIMIT = 4_000_000
 _FLOAT32_EXACT = 1 << 24
-
-
-@dataclass(frozen=True)
-class _Part:
-    inputs: Sequence[Input]
-    populations: Sequence[QuantisedPopulation]
-    projections: Sequence[QuantisedProjection]
 
 
 class _FusedPlanes:
@@ -53,28 +47,46 @@ def run_nodes(
     network: QuantisedNetwork,
     nodes: Collection[str],
     given: Mapping[str, Spikes],
-    neurons: Callable[[QuantisedPopulation], Neurons] = FixedNeurons,
+    neurons: Callable[[QuantisedPopulation], Neurons] | None = None,
 ) -> dict[str, Spikes]:
     """Run the populations of ``nodes``; return their rasters, by node.
 
     given: rasters (samples, steps, neurons) of inputs and of all other nodes that reach them.
-    neurons: makes the engine's population.
+    neurons: makes the populations of a NumPy run; None leaves the engine to :func:`choose`.
     """
-    populations = [p for p in network.populations if p.node in nodes]
+    part, rasters = _cut_out(network, nodes, given)
+    names = [p.name for p in part.populations]
+    kernel = NUMPY if neurons is not None else choose().name
+    if kernel == NUMPY:
+        make = neurons or FixedNeurons
+        found = simulate(part, {p.name: make(p) for p in part.populations}, fuse(part.projections), rasters)
+    else:
+        found = dict(prepare(part, kernel).run(rasters, rasters=names).rasters)
+    return {node: by_node(network, node, found) for node in nodes}
+
+
+def _cut_out(
+    network: QuantisedNetwork, nodes: Collection[str], given: Mapping[str, Spikes]
+) -> tuple[QuantisedNetwork, dict[str, Spikes]]:
+    """The network of ``nodes`` alone, whose inputs are all other senders, and the rasters of those."""
+    populations = tuple(p for p in network.populations if p.node in nodes)
     names = {p.name for p in populations}
-    edges = [e for e in network.projections if e.target in names]
+    edges = tuple(e for e in network.projections if e.target in names)
     whole = {p.name: p for p in network.populations}
+    bits = {node.name: node.message_bits for node in network.inputs}
     outside = dict.fromkeys(e.source for e in edges if e.source not in names)
     rasters = {
-        name: given[whole[name].node][:, :, whole[name].index] if name in whole else given[name]
+        name: np.ascontiguousarray(given[whole[name].node][:, :, whole[name].index])
+        if name in whole
+        else given[name]
         for name in outside
     }
-    if not rasters:
+    if not rasters:  # nothing outside reaches these nodes, but samples and steps must be known
         name, raster = next(iter(given.items()))
         rasters = {name: raster}
-    part = _Part([Input(name, (r.shape[2],)) for name, r in rasters.items()], populations, edges)
-    found = simulate(part, {p.name: neurons(p) for p in populations}, fuse(edges), rasters)
-    return {node: by_node(network, node, found) for node in nodes}
+    inputs = tuple(Input(name, (int(r.shape[2]),), bits.get(name, 0)) for name, r in rasters.items())
+    part = replace(network, inputs=inputs, populations=populations, projections=edges, outputs=())
+    return part, rasters
 
 
 def by_node(network: QuantisedNetwork, node: str, rasters: Mapping[str, Spikes]) -> Spikes:

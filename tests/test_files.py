@@ -19,7 +19,7 @@ def test_a_finished_file_replaces_the_old_one_with_the_usual_mode(tmp_path):
         assert path.read_text() == "old"
         assert temporary.suffix == ".txt"
     assert path.read_text() == "new"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
@@ -33,13 +33,13 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
         temporary.write_text("half")
         raise error
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_a_file_system_that_refuses_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match="cannot be written.*No space"), atomic_write(tmp_path / "a"):
+    with pytest.raises(UsageError, match=r"cannot be written.*No space"), atomic_write(tmp_path / "a"):
         raise OSError(28, "No space left on device")
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="does not exist"), atomic_write(tmp_path / "none" / "a"):
         pass
 

@@ -16,14 +16,18 @@ MAX_FILE_BYTES = 4 << 30
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it over ``path`` on success, delete it on any error."""
+    """Yield a temporary path beside ``path``; rename it over ``path`` on success, delete it on any error.
+
+    Raises UsageError where the folder is missing or the file system refuses (no space, no permission).
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise UsageError("the folder to write to does not exist", where=path, remedy=f"Create {path.parent}.")
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        os.close(descriptor)
+        temporary = Path(name)
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -31,8 +35,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; users expect their usual mode
         temporary.replace(path)
+    except OSError as error:
+        raise UsageError("this file cannot be written", where=path, found=error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def existing_file(path: Path | str, kind: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.chains import HOPS, six_hop_recall
+from snn_deploy.benchmarks.emoji_pictures import draw
 from snn_deploy.benchmarks.energy import Recalls, energy_section
 from snn_deploy.benchmarks.metrics import retrieval
 from snn_deploy.benchmarks.metrics.estimate import Estimate
+from snn_deploy.benchmarks.outcome import BenchOptions, Outcome, Stage
 from snn_deploy.benchmarks.rapl import Rapl
+from snn_deploy.benchmarks.report import write_report
 from snn_deploy.benchmarks.tasks import emoji_captions as task
 from snn_deploy.benchmarks.tasks.emoji_data import load_data
 from snn_deploy.benchmarks.tasks.emoji_recall import (
@@ -25,6 +28,7 @@ from snn_deploy.benchmarks.tasks.emoji_recall import (
     baseline_ranks,
     calibration_spikes,
 )
+from snn_deploy.benchmarks.texts import emoji_text
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.certificate import Certificate
 from snn_deploy.deploy import backends
@@ -32,25 +36,7 @@ from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.deploy.parity import TARGET_NEURON_STEPS, compare
 from snn_deploy.hw_profiles.counts import HostCounts
 
-#: Called with the name of each stage as it begins.
-Stage = Callable[[str], None]
 ENGINES = ("float", "fixed")
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """What ``bench`` can be told.
-
-    seeds: networks trained, seeds seed .. seed + seeds - 1. quick: the shorter recipe. certify: compare
-    with Lava.
-    """
-
-    encoder: str = "lif"
-    profile: str = "loihi2"
-    seeds: int = 1
-    seed: int = 0
-    quick: bool = False
-    certify: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,19 +54,10 @@ class _Run:
         return self.deployed.artifact
 
 
-@dataclass(frozen=True)
-class BenchResult:
-    """What ``bench --json`` prints, the first seed's network, and its certificate if one was asked for."""
+def run(options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
+    """Run the task and write its report; raises as training, conversion and Lava do.
 
-    report: dict[str, Any]
-    deployed: Deployed
-    certificate: Certificate | None
-
-
-def run(options: BenchOptions, folder: Path, stage: Stage) -> BenchResult:
-    """Run the task.
-
-    Writes model-SEED.pt and model-SEED.snn of each seed into ``folder``.
+    Also writes model-SEED.pt and model-SEED.snn of each seed into ``folder``.
     """
     started = time.perf_counter()
     seeds = range(options.seed, options.seed + options.seeds)
@@ -112,7 +89,13 @@ def run(options: BenchOptions, folder: Path, stage: Stage) -> BenchResult:
         "versions": dict(first.artifact.provenance["versions"]),
         "config": vars(options),
     }
-    return BenchResult(report, first.deployed, certificate)
+    stage("drawing the report")
+    page = write_report(folder, report, draw(report, first.deployed))
+    return Outcome(
+        {**report, "page": str(page)},
+        emoji_text,
+        lambda: None if certificate is None else certificate.require_equal(str(folder)),
+    )
 
 
 def _one_seed(options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _Run:

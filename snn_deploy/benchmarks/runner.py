@@ -1,26 +1,53 @@
-"""Running a benchmark by its task's name and writing its report."""
+"""Running a benchmark by its task's name. To add a task, write its function and name it here."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-from snn_deploy.benchmarks import emoji_bench, emoji_pictures
-from snn_deploy.benchmarks.emoji_bench import BenchOptions, BenchResult, Stage
-from snn_deploy.benchmarks.report import write_report
-from snn_deploy.benchmarks.tasks import emoji_captions
+from snn_deploy.benchmarks.outcome import BenchOptions, Outcome, Stage
 from snn_deploy.errors import UsageError
 
+Task = Callable[[BenchOptions, Path, Stage], Outcome]
 
-def run_bench(task: str, options: BenchOptions, folder: Path, stage: Stage) -> BenchResult:
-    """Run ``task`` and write report.json and report.html into ``folder``; the report names its page.
 
-    stage is called with a line as each part begins. Raises UsageError for an unknown task.
+def run_bench(task: str, options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
+    """Run ``task`` and write its report into ``folder``; stage is called with a line as each part begins.
+
+    Raises UsageError for an unknown task, and what the task raises.
     """
-    if task != emoji_captions.NAME:
-        raise UsageError("unknown task", where="TASK", found=task, allowed=emoji_captions.NAME)
+    if task not in _TASKS:
+        raise UsageError("unknown task", where="TASK", found=task, allowed=", ".join(_TASKS))
     folder.mkdir(parents=True, exist_ok=True)
-    result = emoji_bench.run(options, folder, stage)
-    stage("drawing the report")
-    page = write_report(folder, result.report, emoji_pictures.draw(result.report, result.deployed))
-    return replace(result, report={**result.report, "page": str(page)})
+    return _TASKS[task](options, folder, stage)
+
+
+def _emoji_captions(options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
+    from snn_deploy.benchmarks import emoji_bench
+
+    return emoji_bench.run(options, folder, stage)
+
+
+def _quantisation(options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
+    from snn_deploy.benchmarks import quantisation
+
+    report = quantisation.run(
+        options.seeds, first_seed=options.seed, quick=options.quick, parity=options.certify, stage=stage
+    )
+    quantisation.write(report, folder)
+    return Outcome(report, quantisation.render, lambda: quantisation.require_equal(report))
+
+
+def _speed(options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
+    from snn_deploy.benchmarks import speed
+    from snn_deploy.benchmarks.texts import speed_text
+
+    report, path = speed.run(folder, stage, quick=options.quick, lava=options.certify)
+    return Outcome({**report, "report": str(path)}, speed_text, lambda: None)
+
+
+_TASKS: dict[str, Task] = {
+    "emoji-captions": _emoji_captions,
+    "quantisation": _quantisation,
+    "speed": _speed,
+}

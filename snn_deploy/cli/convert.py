@@ -28,6 +28,9 @@ def convert(
         typer.Option(help="Most that --level auto may cost in synaptic operations, in units of level 0."),
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Spikes to calibrate on (.npz).")] = None,
+    graded: Annotated[
+        int, typer.Option(help="Bits of graded input spikes, where the model states none; 0 is 0/1.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
     as_json: JsonOption = False,
@@ -39,7 +42,14 @@ def convert(
     from snn_deploy.deploy.summary import describe
 
     options = Options(
-        profile=profile, dt=dt, reset=reset, bits=bits, level=parse_level(level), budget=budget, seed=seed
+        profile=profile,
+        dt=dt,
+        reset=reset,
+        bits=bits,
+        level=parse_level(level),
+        budget=budget,
+        graded=graded,
+        seed=seed,
     )
     artifact = convert_file(model, options, calibration)
     artifact.save(output)

@@ -16,14 +16,11 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """The whole path on real drawings and captions: ``bench emoji-captions --quick``."""
-    from snn_deploy.benchmarks.emoji_bench import BenchOptions
+    from snn_deploy.benchmarks.outcome import BenchOptions
     from snn_deploy.benchmarks.runner import run_bench
-    from snn_deploy.cli.bench import render
     from snn_deploy.cli.output import stderr_console
 
-    result = run_bench(
-        "emoji-captions", BenchOptions(encoder=encoder, quick=True), output, stderr_console().print
-    )
-    emit(result.report, as_json, render)
-    if result.certificate is not None:
-        result.certificate.require_equal(str(output))
+    options = BenchOptions(encoder=encoder, quick=True)
+    outcome = run_bench("emoji-captions", options, output, stderr_console().print)
+    emit(outcome.report, as_json, outcome.text)
+    outcome.verify()

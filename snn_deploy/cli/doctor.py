@@ -1,4 +1,4 @@
-"""Say whether Lava works on this machine, and what is missing."""
+"""Say which kernel the engine uses, whether Lava works on this machine, and what is missing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ def doctor(as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from snn_deploy import __version__
+    from snn_deploy.deploy.backends.fixed import kernel
     from snn_deploy.deploy.backends.lava.health import explain
     from snn_deploy.errors import BackendUnavailable
 
     health = explain()
-    found = {"snn_deploy": __version__, "python": platform.python_version(), "lava": asdict(health)}
+    choice = kernel.choose()
+    found = {
+        "snn_deploy": __version__,
+        "python": platform.python_version(),
+        "engine": {"kernel": choice.name, "reason": choice.reason, "kernels": kernel.names()},
+        "lava": asdict(health),
+    }
     emit(found, as_json, _render)
     if not health.works:
         raise typer.Exit(BackendUnavailable.exit_code)
@@ -31,6 +38,7 @@ def _render(result: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in lava["versions"].items())
     lines = [
         f"snn-deploy {result['snn_deploy']} on Python {result['python']}",
+        f"engine: {result['engine']['kernel']} kernel, {result['engine']['reason']}",
         f"Lava's interpreter: {lava['interpreter'] or 'none'} ({lava['chosen_by']})",
         f"  holds: {versions or 'nothing known'}",
         f"shared memory free: {lava['shared_memory_free'] / 2**20:.0f} MiB",

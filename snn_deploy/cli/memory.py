@@ -1,4 +1,4 @@
-"""snn-deploy memory: store read-outs, recall the nearest, follow chains of association."""
+"""Store read-outs, recall the nearest, follow chains of links."""
 
 from __future__ import annotations
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,6 +24,7 @@ def parity(
     import json
 
     from snn_deploy.convert.artifact import Artifact
+    from snn_deploy.convert.certificate import certificate_text
     from snn_deploy.deploy.parity import compare
     from snn_deploy.deploy.spikes import read_inputs
     from snn_deploy.files import atomic_write
@@ -37,30 +37,6 @@ def parity(
     if output is not None:
         with atomic_write(output) as temporary:
             temporary.write_text(json.dumps(result, indent=2) + "\n")
-    emit(result, as_json, render)
+    emit(result, as_json, certificate_text)
     if against == "lava":  # rounding is expected to change spikes, another engine is not
         certificate.require_equal(str(artifact))
-
-
-def render(result: Mapping[str, Any]) -> str:
-    """The certificate in a few lines."""
-    verdict = result["claim"] if result["equal"] else f"NOT {result['claim']}"
-    lines = [
-        f"parity: {result['mismatches']} mismatches in {result['neuron_steps']:,} neuron-steps: {verdict}"
-    ]
-    for layer in result["layers"]:
-        lines.append(
-            f"  {layer['layer']:<24} {layer['neurons']:>6} neurons  {layer['spikes']:>8} spikes  "
-            f"{layer['distinct_rasters']:>6} different spike trains  {layer['mismatches']} mismatches"
-        )
-    if result["silent_layers"]:
-        lines.append(
-            f"  no neuron fired in: {', '.join(result['silent_layers'])} (nothing was compared there)"
-        )
-    first = result["first_divergence"]
-    if first is not None:
-        lines.append(
-            f"  first divergence: {first['layer']} neuron {first['neuron']}, step {first['step']}, "
-            f"sample {first['sample']} ({first['cause']})"
-        )
-    return "\n".join(lines)

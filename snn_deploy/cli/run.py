@@ -20,15 +20,27 @@ def run(
     backend: Annotated[str, typer.Option(help="float, fixed, lava or loihi2")] = "fixed",
     spikes: Annotated[bool, typer.Option("--spikes", help="Write the output spike rasters too.")] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
+    kernel: Annotated[
+        str | None, typer.Option(help="Kernel of fixed: numpy, portable, avx2, avx512; else the fastest.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of fixed; else one a core.")] = None,
+    max_memory: Annotated[
+        int | None, typer.Option(min=1, metavar="MIB", help="Memory of fixed beside the input, MiB.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run FILE.snn on INPUT.npz; counts and spikes are in the network's own time."""
+    """Run FILE.snn on INPUT.npz; counts and spikes are in the network's own time.
+
+    Interrupted, it writes the samples that were finished.
+    """
     from snn_deploy.convert.artifact import Artifact
     from snn_deploy.deploy import backends
+    from snn_deploy.deploy.result import RunInterrupted
     from snn_deploy.deploy.spikes import read_inputs, write_result
     from snn_deploy.deploy.summary import describe_run
 
-    engine = backends.get(backend)
+    limit = None if max_memory is None else max_memory << 20
+    engine = backends.get(backend, kernel=kernel, threads=threads, max_memory=limit)
     model = Artifact.load(artifact)
     inputs = read_inputs(spikes_in, model.network)
     samples = len(next(iter(inputs.values())))
@@ -41,7 +53,12 @@ def run(
             advance(finished - done)
             done = finished
 
-        result = engine.run(model, inputs, record=nodes, batch=batch, progress=report)
+        try:
+            result = engine.run(model, inputs, record=nodes, batch=batch, progress=report)
+        except RunInterrupted as stop:
+            if stop.finished is not None:
+                write_result(output, stop.finished, model.network, spikes=spikes)
+            raise
     write_result(output, result, model.network, spikes=spikes)
     emit({"output": output, **describe_run(result)}, as_json, _render)
 

@@ -1,4 +1,4 @@
-"""``snn-deploy train``: trains a task's encoder and writes the model."""
+"""Train a task's spiking encoder in Norse and write the model."""
 
 from __future__ import annotations
 

@@ -122,6 +122,30 @@ def certify(
     )
 
 
+def certificate_text(result: Mapping[str, Any]) -> str:
+    """A certificate, as :meth:`Certificate.to_json` gives it, in a few lines."""
+    verdict = result["claim"] if result["equal"] else f"NOT {result['claim']}"
+    lines = [
+        f"parity: {result['mismatches']} mismatches in {result['neuron_steps']:,} neuron-steps: {verdict}"
+    ]
+    for layer in result["layers"]:
+        lines.append(
+            f"  {layer['layer']:<24} {layer['neurons']:>6} neurons  {layer['spikes']:>8} spikes  "
+            f"{layer['distinct_rasters']:>6} different spike trains  {layer['mismatches']} mismatches"
+        )
+    if result["silent_layers"]:
+        lines.append(
+            f"  no neuron fired in: {', '.join(result['silent_layers'])} (nothing was compared there)"
+        )
+    first = result["first_divergence"]
+    if first is not None:
+        lines.append(
+            f"  first divergence: {first['layer']} neuron {first['neuron']}, step {first['step']}, "
+            f"sample {first['sample']} ({first['cause']})"
+        )
+    return "\n".join(lines)
+
+
 def hash_spikes(inputs: Mapping[str, NDArray[np.uint8]]) -> str:
     """sha256 over names, shapes and values of input rasters, hexadecimal."""
     digest = hashlib.sha256()

@@ -7,7 +7,7 @@ input shape), and nir.read works shapes out anew. What this module returns is st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import singledispatch
 from typing import Any
 
@@ -29,6 +29,15 @@ def explicit_graph(lowered: Lowered) -> nir.NIRGraph:
         nodes[name].metadata = dict(node.metadata or {})
     metadata = {**(lowered.graph.metadata or {}), **lowered.network.contract.metadata()}
     return nir.NIRGraph(nodes, list(lowered.graph.edges), metadata=metadata, type_check=False)
+
+
+def with_message_bits(graph: nir.NIRGraph, bits: int) -> nir.NIRGraph:
+    """Return the graph with graded spikes of ``bits`` bits at every input that states no message_bits."""
+    nodes = dict(graph.nodes)
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.Input) and "message_bits" not in (node.metadata or {}):
+            nodes[name] = replace(node, metadata={**(node.metadata or {}), "message_bits": bits})
+    return nir.NIRGraph(nodes, list(graph.edges), metadata=dict(graph.metadata or {}), type_check=False)
 
 
 @singledispatch

@@ -8,6 +8,7 @@ fields are that primitive's, as float64 arrays in the population's flattened ord
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 
@@ -15,6 +16,8 @@ import numpy as np
 
 from snn_deploy.convert.arrays import AnyArray, FloatArray
 from snn_deploy.errors import Violation
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +138,11 @@ class CubaLIF(Neuron):
 
 @dataclass(frozen=True, eq=False)
 class IF(Neuron):
-    """dv/dt = r S, discretised as v <- v + r S without dt, as every framework that writes NIR does.
+    """dv/dt = r S, discretised as v <- v + r S, as frameworks that write r = 1 mean it.
 
-    r: resistance. v_threshold: firing threshold. v_reset: potential after a spike, where v also starts
-    (Norse's IAFCell does).
+    SpikingJelly writes r = 1 / dt and means v <- v + dt r S: an r of exactly 1 / dt is read so, with a
+    warning. r: resistance. v_threshold: firing threshold. v_reset: potential after a spike, where v also
+    starts (Norse's IAFCell does).
     """
 
     r: FloatArray
@@ -147,7 +151,8 @@ class IF(Neuron):
 
     def dynamics(self, dt: float) -> Dynamics:
         ones, zeros = np.ones_like(self.r), np.zeros_like(self.r)
-        return Dynamics(ones, zeros, self.r, zeros, self.v_reset, self.v_threshold, self.v_reset)
+        gain = _gain_per_step(self.r, dt)
+        return Dynamics(ones, zeros, gain, zeros, self.v_reset, self.v_threshold, self.v_reset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,11 +201,19 @@ class I(Neuron):  # noqa: E742  NIR's own name
 
     def dynamics(self, dt: float) -> Dynamics:
         ones, zeros = np.ones_like(self.r), np.zeros_like(self.r)
-        return Dynamics(ones, zeros, self.r, zeros, zeros, None, None)
+        return Dynamics(ones, zeros, _gain_per_step(self.r, dt), zeros, zeros, None, None)
 
 
 #: NIR primitive name -> model.
 MODELS: dict[str, type[Neuron]] = {model.__name__: model for model in Neuron.__subclasses__()}
+
+
+def _gain_per_step(r: FloatArray, dt: float) -> FloatArray:
+    """What one unit of input adds to v: r, or dt r where r is 1 / dt to the precision of a float32."""
+    if dt != 1 and np.allclose(r * dt, 1.0, rtol=1e-6, atol=0):
+        _log.warning("r = 1 / dt in an integrator: read as v <- v + dt r S, as SpikingJelly writes it")
+        return r * dt
+    return r
 
 
 def _worst(values: AnyArray, bad: AnyArray) -> str:

@@ -21,14 +21,17 @@ class Prepared:
     graph: nir.NIRGraph
 
 
-def prepare(graph: nir.NIRGraph, contract: Contract) -> Prepared:
-    """Lower, run the passes and discretise; raises ModelNotSupported with everything Loihi cannot hold."""
-    from snn_deploy.convert.export import explicit_graph
+def prepare(graph: nir.NIRGraph, contract: Contract, graded: int = 0) -> Prepared:
+    """Lower, run the passes and discretise; raises ModelNotSupported with everything Loihi cannot hold.
+
+    graded: message_bits of the inputs that state none in their metadata; 0 is spikes of 0 and 1.
+    """
+    from snn_deploy.convert.export import explicit_graph, with_message_bits
     from snn_deploy.convert.lowering import lower_graph
     from snn_deploy.convert.passes import run_passes
     from snn_deploy.convert.schedule import depths
 
-    lowered = lower_graph(graph, contract)
+    lowered = lower_graph(with_message_bits(graph, graded) if graded else graph, contract)
     network = run_passes(lowered.network)
     depths(network)  # refuses cycles that are shorter than their steps on the chip
     return Prepared(discretise(network), explicit_graph(lowered))

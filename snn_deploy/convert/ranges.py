@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.convert.connections import Conv2d, size, weights
+from snn_deploy.convert.connections import size, weights
 from snn_deploy.convert.quantised import (
     UNREACHABLE_VTH,
     QuantisedNetwork,
@@ -115,9 +115,9 @@ def _projection(projection: QuantisedProjection) -> Iterator[Violation]:
     yield from _outside(where, "delay", projection.delay, DELAY)
     yield from _integers(where, "weights", values)
     yield from _outside(where, "a weight", values, _WEIGHTS[projection.sign])
-    if isinstance(projection.connection, Conv2d):
-        return  # Lava's convolution takes its weights as they are
     dropped = 8 - projection.weight_bits + (projection.sign == "mixed")
+    if values.dtype.kind not in "iu":
+        return
     off = np.count_nonzero(np.abs(values) & ((1 << max(dropped, 0)) - 1))
     if off:
         yield Violation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from snn_deploy.convert.quantise import DecayFit, Evidence, Extremes
 from snn_deploy.convert.quantise.decays import kept_decays, round_decays
 from snn_deploy.deploy.backends.float_reference import FloatNeurons, FloatSynapses
 from snn_deploy.deploy.backends.stepping import Spikes, State, simulate
+from snn_deploy.deploy.spikes import graded_range
 from snn_deploy.hw_profiles import Profile
 
 #: Generated calibration spikes: samples, steps, and the rates that are drawn from.
@@ -74,11 +76,20 @@ def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spi
 
 def generated_spikes(
     network: DiscreteNetwork, seed: int, samples: int = _SAMPLES, steps: int = _STEPS
-) -> dict[str, Spikes]:
-    """Bernoulli spikes for every input, each sample at its own rate between 2 % and 30 %."""
+) -> dict[str, NDArray[Any]]:
+    """Bernoulli spikes for every input, each sample at its own rate between 2 % and 30 %.
+
+    Graded spikes (int32) are drawn evenly over the range of their width.
+    """
     generator = np.random.default_rng(seed)
     rates = generator.uniform(*_RATES, size=(samples, 1, 1))
-    return {
-        node.name: (generator.random((samples, steps, int(np.prod(node.shape)))) < rates).astype(np.uint8)
-        for node in network.inputs
-    }
+    rasters: dict[str, NDArray[Any]] = {}
+    for node in network.inputs:
+        shape = (samples, steps, int(np.prod(node.shape)))
+        raster = (generator.random(shape) < rates).astype(np.uint8)
+        if node.message_bits:
+            low, high = graded_range(node.message_bits)
+            rasters[node.name] = raster * generator.integers(low, high, shape, dtype=np.int32, endpoint=True)
+        else:
+            rasters[node.name] = raster
+    return rasters

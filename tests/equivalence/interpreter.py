@@ -125,7 +125,7 @@ class Cell:
 
     def _Conv1d(self, node, x):
         return F.conv1d(
-            x, _t(node.weight), _t(node.bias), node.stride, node.padding, node.dilation, node.groups
+            x, _t(node.weight), _bias(node), node.stride, node.padding, node.dilation, node.groups
         )
 
     def _Conv2d(self, node, x):
@@ -135,7 +135,7 @@ class Cell:
             return F.conv2d(
                 x,
                 _t(node.weight),
-                _t(node.bias),
+                _bias(node),
                 _pair(node.stride),
                 padding,
                 _pair(node.dilation),
@@ -206,6 +206,10 @@ class Cell:
         self._start(x, node.v_leak)
         self._leak(node, self._synapse(node, x))
         return self.v
+
+
+def _bias(node):
+    return None if node.bias is None else _t(node.bias)
 
 
 def _t(values):

@@ -234,6 +234,22 @@ def test_spikes_that_reach_neurons_without_weights():
     check(net, {"input": draw.spikes(3, 200, (9,), 0.3)}, DT)
 
 
+@pytest.mark.parametrize("shape", [(12,), (2, 6, 7)])
+def test_graded_input_is_multiplied(shape):
+    draw = Draw(11)
+    if len(shape) == 1:
+        first, width = [draw.affine(16, 12, 0.2), draw.lif(16)], 16
+    else:
+        conv = nir.Conv2d(
+            shape[1:], draw.rng.normal(0.03, 0.1, (3, 2, 3, 3)), 1, 0, 1, 1, draw.uniform(0, 0.1, 3)
+        )
+        first, width = [conv, draw.lif(3, 4, 5), nir.Flatten({"input": np.array([3, 4, 5])}, 0, -1)], 60
+    net = chain(*first, draw.affine(8, width), draw.cuba_lif(8), shape=shape)
+    net.nodes["input"].metadata = {"message_bits": 8}
+    graded = draw.rng.integers(-20, 25, (3, 200, *shape)) * draw.spikes(3, 200, shape)
+    check(net, {"input": graded.astype(np.int32)}, DT)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_random_networks(seed):
     """Random layered graphs: mixed neurons, plain and delayed edges, self-recurrence, several sources."""

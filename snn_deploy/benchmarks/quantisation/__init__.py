@@ -6,9 +6,11 @@ network is compared with real Lava, spike by spike.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.calibration import observe
 from snn_deploy.deploy.parity import compare
 from snn_deploy.deploy.quantisation.search import Search
+from snn_deploy.errors import VerificationMismatch, Violation
+from snn_deploy.files import atomic_write
 from snn_deploy.hw_profiles import load
 
 NAME = "quantisation"
@@ -118,6 +122,7 @@ def _measure(subject: Subject, values: Values, parity: bool) -> list[dict[str, A
     profile = load(_PROFILE)
     exact = measure.exact_rasters(subject)
     evidence = observe(subject.network, profile, {subject.input: subject.calibration})
+    single = Quantiser(subject.network, profile, evidence).network(dict.fromkeys(subject.nodes, 0))
     facts = []
     for configuration in _CONFIGURATIONS[subject.name]:
         started = time.perf_counter()
@@ -125,7 +130,6 @@ def _measure(subject: Subject, values: Values, parity: bool) -> list[dict[str, A
         search = Search(Quantiser(subject.network, profile, seen, configuration.bits))
         network, seconds = _quantise(search, configuration.level)
         total = time.perf_counter() - started
-        single = search.quantiser.network(dict.fromkeys(search.quantiser.nodes, 0))
         integer = measure.integer_rasters(subject, network)
         loss, accuracy = measure.task_loss(subject, exact, integer)
         found = {
@@ -160,7 +164,7 @@ def _quantise(search: Search, level: str) -> tuple[QuantisedNetwork, float]:
     started = time.perf_counter()
     nodes = search.quantiser.nodes
     if level == "auto":
-        return search.greedy(dict.fromkeys(nodes, 0)).network, time.perf_counter() - started
+        return search.greedy(search.start()).network, time.perf_counter() - started
     search.quantiser.network(dict.fromkeys(nodes, int(level)))
     seconds = time.perf_counter() - started
     return search.at(dict.fromkeys(nodes, int(level))).network, seconds
@@ -195,12 +199,33 @@ def _row(key: tuple[str, int, str], metric: str, per_sample: FloatArray) -> dict
     }
 
 
+def write(report: Mapping[str, Any], folder: Path) -> None:
+    """Write report.json into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def require_equal(report: Mapping[str, Any]) -> None:
+    """Raise VerificationMismatch with every network whose spikes differ from Lava's."""
+    different = [
+        Violation(
+            "the integer network's spikes differ from Lava's",
+            where=f"{fact['subject']}, seed {fact['seed']}, {fact['bits']} bits, level {fact['level']}",
+        )
+        for fact in report["networks"]
+        if fact["equal_to_lava"] is False
+    ]
+    if different:
+        raise VerificationMismatch(different)
+
+
 def render(report: Mapping[str, Any]) -> str:
     """The report as a table."""
+    columns = f"{'network':<33}{'bits':>4} {'level':<17}{'metric':<29}{'value':>9}  {'interval':<21}{'n':>5}"
     lines = [
-        f"quantisation, profile {report['profile']}, seeds {report['seeds']}, held-out means [95 %]",
-        f"{'network':<33}{'bits':>4} {'level':<17}{'metric':<29}{'value':>9}"
-        f"  {'interval':<21}{'n':>5}  target",
+        f"quantisation, profile {report['profile']}, seeds {report['seeds']}: means over held-out samples",
+        f"{columns}  target",
     ]
     for row in report["rows"]:
         low, high = row["ci95"]

@@ -81,7 +81,8 @@ def retrieval_metrics(subject: Subject, exact: Rasters, integer: Rasters) -> dic
 def event_ratios(
     exact: Rasters, network: QuantisedNetwork, single: QuantisedNetwork
 ) -> dict[str, FloatArray]:
-    """Synaptic operations and axon messages of the float spikes, against one plane a source (level 0)."""
+    """Synaptic operations and axon messages of the float spikes, against those of
+    ``single``, one 8-bit plane a source."""
     synops, messages = _events(exact, network)
     single_synops, single_messages = _events(exact, single)
     return {

@@ -11,8 +11,7 @@ import numpy as np
 from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray, SpikeArray
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.discrete import DiscreteNetwork
-from snn_deploy.convert.discretise import discretise
-from snn_deploy.convert.lowering import lower
+from snn_deploy.convert.pipeline import prepare
 
 if TYPE_CHECKING:
     import nir
@@ -44,10 +43,15 @@ class Subject:
         return self.network.inputs[0].name
 
     @property
+    def nodes(self) -> list[str]:
+        """All nodes with neurons, in order."""
+        return [p.name for p in self.network.populations]
+
+    @property
     def hidden(self) -> list[str]:
         """Nodes that are no output, in order."""
         outputs = {output.node for output in self.network.outputs}
-        return [p.name for p in self.network.populations if p.name not in outputs]
+        return [name for name in self.nodes if name not in outputs]
 
     @property
     def output(self) -> str:
@@ -61,22 +65,21 @@ def trained(seed: int, samples: int, *, recurrent: bool) -> Subject:
     draw = _classes(seed, classes=10, inputs=40, shape=2.0)
     spikes, labels = draw(np.random.default_rng([seed, 0]), 2000)
     graph = train_classifier(spikes, labels, hidden=64, recurrent=recurrent, epochs=10, seed=seed)
-    return _subject(
-        "recurrent 40-64-10" if recurrent else "feed-forward 40-64-10", seed, graph, draw, samples=samples
-    )
+    name = "recurrent 40-64-10" if recurrent else "feed-forward 40-64-10"
+    return _subject(name, seed, graph, draw, samples=samples)
 
 
 def heavy_tailed(seed: int, samples: int) -> Subject:
-    """256-256rec-128-512 with Student-t weights (3 degrees of freedom), read out by ridge regression."""
+    """256-256rec-128-512, Student-t weights (4 degrees of freedom), classes read out by ridge regression."""
     generator = np.random.default_rng([seed, 9])
 
     def weights(rows: int, columns: int, gain: float) -> FloatArray:
-        return np.asarray(gain * generator.standard_t(3, (rows, columns)) / np.sqrt(columns))
+        return np.asarray(gain * generator.standard_t(4, (rows, columns)) / np.sqrt(columns))
 
     # gains that keep the rates of all three layers near .1 to .2
     graph = _chain(
-        [weights(256, 256, 3.0), weights(128, 256, 4.0), weights(512, 128, 5.0)],
-        recurrent=weights(256, 256, 1.0),
+        [weights(256, 256, 3.5), weights(128, 256, 5.0), weights(512, 128, 6.0)],
+        recurrent=weights(256, 256, 0.6),
         tau_mem=0.01,
     )
     draw = _classes(seed, classes=20, inputs=256, shape=1.0)
@@ -85,7 +88,7 @@ def heavy_tailed(seed: int, samples: int) -> Subject:
 
 
 def slow(seed: int, samples: int) -> Subject:
-    """40-64-32 with tau_mem = .3 s at dt = 1 ms (13.65 units of a decay), firing every 30 steps or so."""
+    """40-64-32 with tau_mem = .3 s at dt = 1 ms (13.65 units of a decay register), firing every 30 steps."""
     generator = np.random.default_rng([seed, 9])
 
     def weights(rows: int, columns: int, mean: float) -> FloatArray:
@@ -124,8 +127,8 @@ def _subject(
 ) -> Subject:
     calibration, _ = draw(np.random.default_rng([seed, 1]), _CALIBRATION)
     test, labels = draw(np.random.default_rng([seed, 2]), samples)
-    network = discretise(lower(graph, Contract.resolve(graph.metadata)))
-    return Subject(name, seed, graph, network, calibration, test, labels, fitting)
+    prepared = prepare(graph, Contract.resolve(graph.metadata))
+    return Subject(name, seed, prepared.graph, prepared.network, calibration, test, labels, fitting)
 
 
 def _chain(weights: list[FloatArray], recurrent: FloatArray | None, tau_mem: float) -> nir.NIRGraph:

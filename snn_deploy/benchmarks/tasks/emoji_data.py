@@ -11,7 +11,6 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from snn_deploy.errors import BackendUnavailable
+from snn_deploy.errors import BackendUnavailable, UsageError
+from snn_deploy.files import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -185,13 +185,7 @@ def _read_cache(path: Path, n: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[
 def _write_cache(path: Path, drawings: npt.NDArray[np.uint8], text: npt.NDArray[np.float32]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, drawings=drawings, text=text)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, drawings=drawings, text=text)
+    except (OSError, UsageError) as error:
         log.info("no cache of the drawings is kept: %s", error)

@@ -21,6 +21,9 @@ from snn_deploy.convert.network import Input, Network, Output, Population, Proje
 from snn_deploy.convert.neurons import MODELS, Neuron
 from snn_deploy.errors import ModelNotSupported, Violation
 
+#: Widths of graded spikes, a sign among the bits; Lava carries up to 24.
+_MESSAGE_BITS = (2, 25)
+
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
@@ -90,12 +93,15 @@ class _Walk:
 
     def input(self, name: str, node: nir.Input) -> Input:
         shape = stated_shape(node.output_type, "output")
-        bits = int((node.metadata or {}).get("message_bits", 0))
-        if not 0 <= bits <= 32:
+        bits = (node.metadata or {}).get("message_bits", 0)
+        if bits != 0 and bits not in range(*_MESSAGE_BITS):
             self.violations.append(
-                Violation("bad message_bits", where=name, found=str(bits), allowed="0 (spikes) to 32 bits")
+                Violation(
+                    "bad message_bits", where=name, found=str(bits), allowed="0 (spikes), or 2 to 24 bits"
+                )
             )
-        return Input(name, shape or (), bits)
+            bits = 0
+        return Input(name, shape or (), int(bits))
 
     def population(self, name: str, node: nir.NIRNode) -> Population:
         model, shape = MODELS[type(node).__name__], self.sent[name].shape

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
+from typing import Any
 
 from snn_deploy.deploy.backends.base import Backend
 from snn_deploy.errors import UsageError
@@ -21,10 +23,20 @@ def names() -> tuple[str, ...]:
     return tuple(_BACKENDS)
 
 
-def get(name: str) -> Backend:
-    """Return the backend of that name; raises UsageError for an unknown one."""
+def get(name: str, **options: Any) -> Backend:
+    """Return the backend of that name, built with the options that are not None.
+
+    Raises UsageError for an unknown backend or an option that it does not have.
+    """
     if name not in _BACKENDS:
         raise UsageError("unknown backend", where="--backend", found=name, allowed=", ".join(_BACKENDS))
     module, _, attribute = _BACKENDS[name].partition(":")
-    backend: Backend = getattr(import_module(module), attribute)()
+    kind = getattr(import_module(module), attribute)
+    given = {key: value for key, value in options.items() if value is not None}
+    unknown = sorted(set(given) - set(signature(kind).parameters))
+    if unknown:
+        raise UsageError(
+            "this backend has no such option", where=f"--backend {name}", found=", ".join(unknown)
+        )
+    backend: Backend = kind(**given)
     return backend

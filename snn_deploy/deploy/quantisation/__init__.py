@@ -49,7 +49,7 @@ def quantise_network(
     quantiser = Quantiser(network, profile, observe(network, profile, calibration), bits)
     search = Search(quantiser)
     if level == "auto":
-        start = quantiser.default_levels() if generated else dict.fromkeys(quantiser.nodes, 0)
+        start = quantiser.default_levels() if generated else search.start()
         outcome = search.greedy(start, budget)
     else:
         outcome = search.at(dict.fromkeys(quantiser.nodes, level))

@@ -16,7 +16,7 @@ from snn_deploy.convert.connections import fan_out
 from snn_deploy.convert.quantise import LEVELS, ROUNDINGS, Quantiser, Rounding
 from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.backends.stepping import Spikes
-from snn_deploy.deploy.quantisation.gate import Verdict, count_error, counts, judge
+from snn_deploy.deploy.quantisation.gate import Verdict, count_error, judge
 from snn_deploy.deploy.quantisation.parts import downstream, run_nodes
 
 #: Calibration samples that the search runs on.
@@ -91,6 +91,11 @@ class Search:
         return self._outcome(
             network, levels, judge(self.quantiser.float_network, self.exact, rasters), "fixed level"
         )
+
+    def start(self) -> dict[str, int]:
+        """Level 0, but for read-outs that never fire: no count tells how well those do."""
+        default = self.quantiser.default_levels()
+        return {node: 0 if self._spiking(node) else level for node, level in default.items()}
 
     def greedy(self, start: Mapping[str, int], budget: float | None = None) -> Outcome:
         """Promote nodes from ``start`` until the gate holds, nothing is left, or the budget is spent.
@@ -201,9 +206,9 @@ class Search:
     def _spike_totals(self, source: str) -> Any:
         """Spikes of each neuron of an input or integer population over all calibration samples."""
         if source in self.exact:
-            return counts(self.exact[source]).sum(axis=0)
+            return np.count_nonzero(self.exact[source], axis=(0, 1))
         node, index = self.quantiser.members(source)
-        return counts(self.exact[node])[:, index].sum(axis=0)
+        return np.count_nonzero(self.exact[node], axis=(0, 1))[index]
 
     def _outcome(
         self,

@@ -96,7 +96,7 @@ def test_failed_write_keeps_the_old_file(tmp_path, model, monkeypatch):
 def test_saving_refuses_other_suffixes_and_missing_folders(tmp_path, model):
     with pytest.raises(UsageError, match=r"allowed \.pt or \.safetensors"):
         save_checkpoint(tmp_path / "model.bin", *model)
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="folder to write to does not exist"):
         save_checkpoint(tmp_path / "none" / "model.pt", *model)
 
 

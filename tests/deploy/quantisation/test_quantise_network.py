@@ -138,7 +138,10 @@ def test_planes_of_a_network_sum_to_its_weights(network, calibration) -> None:
     assert any(isinstance(p.connection, Sparse) for p in integers.projections)
 
 
-def test_running_nodes_alone_equals_the_whole_run(network, calibration) -> None:
+@pytest.mark.parametrize("kernel", ["numpy", "fastest"])
+def test_running_nodes_alone_equals_the_whole_run(network, calibration, kernel, monkeypatch) -> None:
+    if kernel == "numpy":
+        monkeypatch.setenv("SNN_DEPLOY_KERNEL", kernel)
     integers = quantise(network, PROFILE, observe(network, PROFILE, calibration), levels=5)
     inputs = {"in": spikes(3, 10)}
     rasters = golden(integers, inputs)

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import pickle
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from snn_deploy.convert.frontends.norse import import_norse
 from snn_deploy.convert.frontends.norse.config import Config
 from snn_deploy.errors import BackendUnavailable, ModelNotSupported, UnsafeFile, UsageError, Violation
+from snn_deploy.files import atomic_write
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,8 @@ def save_checkpoint(path: str | os.PathLike[str], module: Towers, config: Config
         content = buffer.getvalue()
     else:
         raise UsageError("unknown model format", where=str(target), allowed=".pt or .safetensors")
-    _write_whole(target, content)
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(content)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Towers, Config]:
@@ -83,23 +84,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Towers, Config]:
         module = build(config)
     module.load_state_dict(state)
     return module, config
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError("the model cannot be written", where=str(target), found=str(error)) from error
 
 
 def _read_zip(source: Path) -> tuple[object, dict[str, torch.Tensor]]:

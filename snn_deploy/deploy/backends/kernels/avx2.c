@@ -67,7 +67,8 @@ static int usable(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
 }
 
-const snn_kernel snn_avx2 = {"avx2", LANES, usable, forward, advance, pack, decode, count, read_counts};
+const snn_kernel snn_avx2 = {"avx2", LANES, usable, forward, advance, pack, decode, count, read_counts,
+                               load_and_add};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -125,13 +125,14 @@ static void read_counts(const uint64_t *planes, int words, int32_t *counts)
             __m512i total = _mm512_setzero_si512();
             for (int k = 0; k < used; k++) {
                 const __mmask16 mask = (__mmask16)(planes[(int64_t)k * words + w] >> (16 * part));
-                total = _mm512_mask_or_epi32(total, mask, total, _mm512_set1_epi32(1 << k));
+                total = _mm512_mask_or_epi32(total, mask, total, _mm512_set1_epi32((int)(1u << k)));
             }
             _mm512_storeu_si512(counts + w * 64 + part * 16, total);
         }
 }
 
-const snn_kernel snn_avx512 = {"avx512", LANES, usable, forward, advance, pack, decode, count, read_counts};
+const snn_kernel snn_avx512 = {"avx512", LANES, usable, forward, advance, pack, decode, count, read_counts,
+                               load_and_add};
 
 #if defined(__clang__)
 #pragma clang attribute pop

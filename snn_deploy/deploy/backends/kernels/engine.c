@@ -313,6 +313,19 @@ EXPORT int snn_run(const snn_network *net, const snn_job *job, const char *kerne
     return failed;
 }
 
+/* Loads and adds `count` rows of TILE 16-bit integers (a multiple of 4), `rounds` times: the machine's ceiling. */
+EXPORT int snn_load_and_add(const char *kernel_name, int32_t count, int32_t rounds)
+{
+    const snn_kernel *kernel = named(kernel_name);
+    if (!kernel || !kernel->usable()) return 2;
+    int16_t *rows = allocate((int64_t)count * TILE * 2), *out = allocate(TILE * 2);
+    const int failed = !rows || !out;
+    if (!failed) kernel->load_and_add(rows, count, rounds, out);
+    free(rows);
+    free(out);
+    return failed;
+}
+
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_engine", "The compiled kernels; called through ctypes.", 0, 0, 0, 0, 0, 0,
 };

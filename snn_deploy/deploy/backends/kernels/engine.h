@@ -140,6 +140,7 @@ typedef struct {
     int (*decode)(snn_node *node, int begin, int end);
     void (*count)(const uint64_t *bits, int steps, int words, uint64_t *planes);
     void (*read_counts)(const uint64_t *planes, int words, int32_t *counts);
+    void (*load_and_add)(const int16_t *rows, int count, int rounds, int16_t *out);
 } snn_kernel;
 
 extern const snn_kernel snn_portable;

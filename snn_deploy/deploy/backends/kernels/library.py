@@ -94,6 +94,7 @@ def library() -> ctypes.CDLL | None:
     loaded.snn_free_workspace.argtypes, loaded.snn_free_workspace.restype = (c_void_p, c_void_p), None
     loaded.snn_run.argtypes = (POINTER(Network), POINTER(Job), c_char_p, c_void_p)
     loaded.snn_run.restype = c_int32
+    loaded.snn_load_and_add.argtypes, loaded.snn_load_and_add.restype = (c_char_p, c_int32, c_int32), c_int32
     return loaded
 
 
@@ -106,6 +107,14 @@ def usable_kernels() -> tuple[str, ...]:
     while name := loaded.snn_kernel_name(len(names)):
         names.append(name.decode())
     return tuple(name for name in names if loaded.snn_lanes(name.encode()))
+
+
+def load_and_add(kernel: str, rows: int, rounds: int) -> int:
+    """Load and add ``rows`` rows of TILE 16-bit integers ``rounds`` times; return the number of additions."""
+    loaded = library()
+    if loaded is None or loaded.snn_load_and_add(kernel.encode(), rows, rounds):
+        return 0
+    return rows * rounds * TILE
 
 
 def lanes(kernel: str) -> int:

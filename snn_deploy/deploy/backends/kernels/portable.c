@@ -72,4 +72,5 @@ static int usable(void)
     return 1;
 }
 
-const snn_kernel snn_portable = {"portable", LANES, usable, forward, advance, pack, decode, count, read_counts};
+const snn_kernel snn_portable = {"portable", LANES, usable, forward, advance, pack, decode, count, read_counts,
+                               load_and_add};

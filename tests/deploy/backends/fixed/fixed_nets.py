@@ -99,8 +99,11 @@ def network(
     )
 
 
-def random_network(rng: Rng, largest: int = 330) -> QuantisedNetwork:
-    """One to three layers, some recurrent, with skips, planes, delays, feedback and a read-out."""
+def random_network(rng: Rng, largest: int = 330, delays: bool = True) -> QuantisedNetwork:
+    """One to three layers, some recurrent, with planes and feedback, and with skips and delays.
+
+    delays: False leaves out what Lava would need delay processes for, which are slow.
+    """
     sizes = [int(rng.integers(1, largest)) for _ in range(int(rng.integers(2, 5)))]
     names = [f"l{i}" for i in range(1, len(sizes))]
     populations = [population(name, n, rng) for name, n in zip(names, sizes[1:], strict=True)]
@@ -122,15 +125,16 @@ def random_network(rng: Rng, largest: int = 330) -> QuantisedNetwork:
         )
 
     for i in range(1, len(before)):
-        join(i - 1, i, int(rng.choice([0, 0, 0, rng.integers(0, 9)])))
+        join(i - 1, i, int(rng.choice([0, 0, 0, rng.integers(0, 9)])) * delays)
         if rng.random() < 0.4:
-            join(i, i, int(rng.choice([1, 1, rng.integers(1, 9)])), " self")
+            join(i, i, int(rng.choice([1, 1, rng.integers(1, 9)])) if delays else 1, " self")
         if rng.random() < 0.3:
             join(i - 1, i, 0, " plane")
-    if len(before) > 2 and rng.random() < 0.4:
-        join(0, len(before) - 1, int(rng.integers(0, 4)), " skip")
-    if len(before) > 2 and rng.random() < 0.4:
-        join(len(before) - 1, 1, int(rng.integers(1, 5)), " feedback")
+    last = len(before) - 1
+    if last > 1 and delays and rng.random() < 0.4:
+        join(0, last, int(rng.integers(0, 4)), " skip")
+    if last > 1 and rng.random() < 0.4:
+        join(last, 1, int(rng.integers(1, 5)) if delays else last, " feedback")
     return network({"x": (sizes[0],)}, populations, edges, tuple(names))
 
 

@@ -1,0 +1,156 @@
+"""The networks of ``bench speed``: random integers, thresholds set so that layers fire at given rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_deploy.convert.connections import Connection, Conv2d, Dense
+from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.network import Input, Output
+from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+
+STEPS = 60
+INPUT_RATE = 0.1
+#: The decays of Norse's default LIFParameters (tau_syn 5 ms, tau_mem 10 ms) at 1 ms.
+DU, DV = 818, 410
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: neurons, or (channels, kernel, stride) of a convolution; the rate it shall fire at."""
+
+    neurons: int = 0
+    convolution: tuple[int, int, int] | None = None
+    rate: float = 0.15
+    recurrent: bool = False
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One network: its input shape and layers."""
+
+    name: str
+    shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
+
+
+_RATES = (0.11, 0.14, 0.17)
+_SIZES = (256, 128, 512)
+BENCHMARKS = (
+    Benchmark("feed-forward", (256,), tuple(Layer(n, rate=r) for n, r in zip(_SIZES, _RATES, strict=True))),
+    Benchmark(
+        "recurrent",
+        (256,),
+        tuple(Layer(n, rate=r, recurrent=n == 256) for n, r in zip(_SIZES, _RATES, strict=True)),
+    ),
+    Benchmark(
+        "convolutional",
+        (2, 34, 34),
+        (
+            Layer(convolution=(16, 5, 2), rate=0.10),
+            Layer(convolution=(32, 3, 2), rate=0.12),
+            Layer(256, rate=0.14),
+            Layer(10, rate=0.15),
+        ),
+    ),
+)
+
+
+def spikes(benchmark: Benchmark, samples: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Bernoulli input at 10 %: uint8 (samples, steps, neurons)."""
+    shape = (samples, STEPS, int(np.prod(benchmark.shape)))
+    return (np.random.default_rng(seed).random(shape, dtype=np.float32) < INPUT_RATE).astype(np.uint8)
+
+
+def build(benchmark: Benchmark, seed: int = 0) -> QuantisedNetwork:
+    """Return the integer network, each layer's threshold found by bisection on its rate."""
+    rng = np.random.default_rng(seed)
+    populations: list[QuantisedPopulation] = []
+    projections: list[QuantisedProjection] = []
+    source, shape = "input", benchmark.shape
+    drive = spikes(benchmark, 8, seed + 1)
+    for i, layer in enumerate(benchmark.layers):
+        connection = _connection(layer, shape, rng)
+        shape = connection.output_shape if isinstance(connection, Conv2d) else (layer.neurons,)
+        name = f"layer{i + 1}"
+        populations.append(_population(name, int(np.prod(shape)), rng))
+        projections.append(_projection(f"{source}-{name}", source, name, connection, 0))
+        if layer.recurrent:
+            weights = _weights(rng, (layer.neurons, layer.neurons), mean=0.0)
+            projections.append(_projection(f"{name}-{name}", name, name, Dense(weights), 1))
+        populations[-1] = _tuned(benchmark, populations, projections, layer.rate, drive)
+        source = name
+    return _network(benchmark, populations, projections)
+
+
+def _connection(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> Connection:
+    if layer.convolution is None:
+        return Dense(_weights(rng, (layer.neurons, int(np.prod(shape)))))
+    channels, kernel, stride = layer.convolution
+    channels_in, height, width = shape
+    weights = _weights(rng, (channels, channels_in, kernel, kernel))
+    return Conv2d(weights, (channels_in, height, width), (stride, stride), (0, 0), (1, 1), 1)
+
+
+def _weights(rng: np.random.Generator, shape: tuple[int, ...], mean: float = 3.0) -> NDArray[Any]:
+    """Even integers, as a mixed-sign 8-bit plane holds them; slightly positive, so that layers can fire."""
+    drawn = np.clip(np.rint(rng.normal(mean, 40, shape)), -127, 127)
+    return np.asarray(2 * drawn.astype(np.int64))
+
+
+def _population(name: str, neurons: int, rng: np.random.Generator) -> QuantisedPopulation:
+    zeros = np.zeros(neurons, dtype=np.int64)
+    bias = rng.integers(-60, 60, neurons)
+    return QuantisedPopulation(
+        name, name, np.arange(neurons), DU, DV, 1000, bias, np.full(neurons, 4), zeros, zeros
+    )
+
+
+def _projection(
+    name: str, source: str, target: str, connection: Connection, delay: int
+) -> QuantisedProjection:
+    return QuantisedProjection(name, source, target, connection, 0, 8, "mixed", delay)
+
+
+def _network(
+    benchmark: Benchmark, populations: list[QuantisedPopulation], projections: list[QuantisedProjection]
+) -> QuantisedNetwork:
+    return QuantisedNetwork(
+        contract=Contract(1e-3),
+        profile="loihi2",
+        inputs=(Input("input", benchmark.shape),),
+        populations=tuple(populations),
+        projections=tuple(projections),
+        outputs=(Output("output", populations[-1].name),),
+        nodes=MappingProxyType({p.name: (p.neurons,) for p in populations}),
+    )
+
+
+def _tuned(
+    benchmark: Benchmark,
+    populations: list[QuantisedPopulation],
+    projections: list[QuantisedProjection],
+    rate: float,
+    drive: NDArray[np.uint8],
+) -> QuantisedPopulation:
+    from snn_deploy.deploy.backends.fixed import kernel
+
+    name = kernel.choose().name
+    low, high = 1, (1 << 17) - 1
+    while high - low > max(1, low // 200):
+        tried = replace(populations[-1], vth=(low + high) // 2)
+        network = _network(benchmark, [*populations[:-1], tried], projections)
+        chunk = kernel.prepare(network, name).run({"input": drive})
+        fired = chunk.spikes[tried.name].sum() / (drive.shape[0] * STEPS * tried.neurons)
+        low, high = (tried.vth, high) if fired > rate else (low, tried.vth)
+    return replace(populations[-1], vth=high)
+
+
+def neuron_steps(network: QuantisedNetwork) -> int:
+    """Neuron updates of one sample."""
+    return STEPS * sum(population.neurons for population in network.populations)

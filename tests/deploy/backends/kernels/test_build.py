@@ -1,0 +1,123 @@
+"""The compiled kernels: the package's own build makes them where it can, one object for all Pythons."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from snn_deploy.deploy.backends.kernels import library
+
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler here")
+
+
+def _copy(root: Path, tree: Path) -> None:
+    """The parts of the repository that its build reads."""
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(root / name, tree)
+    shutil.copytree(
+        root / "snn_deploy", tree / "snn_deploy", ignore=shutil.ignore_patterns("__pycache__", "*.so")
+    )
+
+
+def _build(tree: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "setup.py", "build_ext", "--inplace"],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def _objects(tree: Path) -> list[str]:
+    return [path.name for path in tree.glob("snn_deploy/deploy/backends/kernels/_engine*")]
+
+
+@needs_compiler
+def test_the_build_makes_one_object_for_every_python(root: Path, tmp_path: Path) -> None:
+    _copy(root, tmp_path)
+    done = _build(tmp_path)
+    assert done.returncode == 0, done.stderr
+    (built,) = _objects(tmp_path)
+    assert built == "_engine.abi3.so"
+    assert "march=native" not in done.stdout
+    load = (
+        "import importlib.machinery as m, importlib.util as u; "
+        f"loader = m.ExtensionFileLoader('_engine', {str(next(tmp_path.rglob(built)))!r}); "
+        "spec = u.spec_from_loader('_engine', loader); print(u.module_from_spec(spec).__name__)"
+    )
+    pythons = [sys.executable, *(shutil.which(f"python3.{minor}") or "" for minor in (11, 12, 13))]
+    ran = 0
+    for python in filter(None, pythons):
+        found = subprocess.run([python, "-c", load], capture_output=True, text=True, timeout=60, check=False)
+        if "No module" not in found.stderr and "command not found" not in found.stderr:
+            assert found.stdout == "_engine\n", f"{python}: {found.stderr}"
+            ran += 1
+    assert ran
+
+
+def test_without_a_compiler_the_build_still_succeeds(root: Path, tmp_path: Path) -> None:
+    _copy(root, tmp_path)
+    done = _build(tmp_path, CC="/nonexistent/cc")
+    assert done.returncode == 0, done.stderr
+    assert _objects(tmp_path) == []
+    assert "_engine" in done.stdout + done.stderr  # and says what it left out
+
+
+@needs_compiler
+def test_an_object_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes of the structures are compared before anything is called."""
+    assert library.library() is not None
+    monkeypatch.setattr(library, "_STRUCTURES", (*library._STRUCTURES[:-1], library.Tail))
+    library.library.cache_clear()
+    try:
+        assert library.library() is None
+    finally:
+        library.library.cache_clear()
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_the_property_tests_are_clean_under_sanitisers(root: Path, tmp_path: Path) -> None:
+    """The same tests on an object built with both, which end the process at their first finding."""
+    _copy(root, tmp_path)
+    shutil.copytree(root / "tests" / "deploy" / "backends" / "fixed", tmp_path / "tests")
+    shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")
+    flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -g"
+    assert _build(tmp_path, CFLAGS=flags, LDFLAGS=flags).returncode == 0
+    assert _objects(tmp_path)
+    runtime = [
+        subprocess.run(
+            [str(COMPILER), f"-print-file-name={name}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout.strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_exactness.py"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(tmp_path),
+            "PYTHONMALLOC": "malloc",
+            "LD_PRELOAD": " ".join(runtime),
+            "ASAN_OPTIONS": "detect_leaks=0",
+        },
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "passed" in done.stdout

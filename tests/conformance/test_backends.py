@@ -60,8 +60,11 @@ def test_fixed_follows_float(name):
 def test_lava_equals_fixed(name):
     if not backends.get("lava").availability().available:
         pytest.skip("no Lava in this environment")
-    fixed, _ = run("fixed", name)
-    lava, _ = run("lava", name)
+    fixed, membranes = run("fixed", name)
+    lava, read = run("lava", name)
     assert any(spikes.any() and not spikes.all() for spikes in fixed.values())
     for node, spikes in fixed.items():
         np.testing.assert_array_equal(lava[node], spikes, err_msg=node)
+    assert set(read) == set(membranes)
+    for output, values in membranes.items():
+        np.testing.assert_array_equal(read[output], values, err_msg=output)

@@ -1,7 +1,8 @@
 """The Lava process graph of a network, as plain values: what the worker builds, process by process.
 
 One LIF (or LIFReset) a population, one Dense, Sparse, DelayDense, DelaySparse or Conv a projection,
-and at the edges a Source an input and one Sink for all populations.
+and at the edges a Source an input, one Sink for all populations, and one Probe for those that are read
+by their v.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from snn_deploy.deploy.backends.lava.plan import Plan
 MAX_LAVA_DELAY = 63
 #: Name of the process that records all populations, in the network's order.
 SINK = "sink"
+#: Name of the process that records v of read-outs that never spike.
+PROBE = "probe"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Wire:
-    """A connection from an out-port to an in-port: (process, port) twice.
+    """A connection from an out-port to an in-port, or from a variable to a ref-port: (process, port) twice.
 
     view: how the message is seen on its way, in order: ("reshape", shape) or ("transpose", axes).
     """
@@ -89,6 +92,11 @@ def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
     recorded = {"neurons": [sizes[name] for name in names], "latencies": [plan.depth[name] for name in names]}
     processes.append(Process(SINK, "Sink", recorded))
     wires += [Wire((name, "s_out"), (SINK, f"in{port}")) for port, name in enumerate(names)]
+    read = [population.name for population in network.populations if not population.spiking]
+    if read:
+        probed = {"neurons": [sizes[name] for name in read], "latencies": [plan.depth[name] for name in read]}
+        processes.append(Process(PROBE, "Probe", probed))
+        wires += [Wire((name, "v"), (PROBE, f"var{port}")) for port, name in enumerate(read)]
     return ProcessGraph(tuple(processes), tuple(wires))
 
 

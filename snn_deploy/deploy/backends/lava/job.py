@@ -3,7 +3,7 @@
 job.json        processes, wires, number of Lava steps
 arrays.npz      constructor arguments, "process index/argument"
 switches.npz    values to set while the run pauses, likewise
-source-I.npy    input rasters (rows, neurons)         sink-I.npy    recorded rasters (rows, neurons)
+source-I.npy    input rasters (rows, neurons)         s_out-I.npy, v-I.npy  recorded
 beat.npy        last finished Lava step             answer.json   seconds and versions
 """
 
@@ -26,6 +26,9 @@ from snn_deploy.deploy.backends.lava.plan import Plan
 
 #: What runs the process graph.
 Target = Literal["simulator", "loihi2"]
+
+#: What records, which variable, and how it is stored.
+RECORDED: dict[str, tuple[str, type[np.generic]]] = {"Sink": ("s_out", np.uint8), "Probe": ("v", np.int32)}
 
 #: Messages that a Lava channel can hold. Processes of one step need one; Lava's 64 would only fill /dev/shm.
 CHANNEL_SIZE = 2
@@ -52,24 +55,27 @@ def write_job(
     plan: Plan,
     rasters: Mapping[str, AnyArray],
     target: Target = "simulator",
-) -> list[Path]:
-    """Write the job and return where the recorded rasters will lie, in the order of the populations.
+) -> dict[tuple[str, str], Path]:
+    """Write the job and return where the recorded rasters will lie, by population and variable.
 
     rasters: Source's process name -> (rows, neurons); a Source that is left out stays silent.
     """
     specs: list[dict[str, Any]] = []
-    files: list[Path] = []
+    files: dict[tuple[str, str], Path] = {}
     for index, process in enumerate(graph.processes):
         spec = {"name": process.name, "kind": process.kind, "after": process.after, **process.scalars}
         if process.kind == "Source":
             spec["raster"] = f"source-{index}.npy"
             silence = np.zeros((1, spec["neurons"]), dtype=np.uint8)
             np.save(folder / spec["raster"], rasters.get(process.name, silence), allow_pickle=False)
-        if process.kind == "Sink":
-            files = [folder / f"sink-{port}.npy" for port in range(len(spec["neurons"]))]
-            spec["rasters"] = [file.name for file in files]
-            for file, neurons in zip(files, spec["neurons"], strict=True):
-                np.save(file, np.zeros((plan.rows, neurons), dtype=np.uint8))
+        if process.kind in RECORDED:
+            spec["rasters"] = []
+            variable, kind = RECORDED[process.kind]
+            recorded = [wire.source[0] for wire in graph.wires if wire.target[0] == process.name]
+            for name, neurons in zip(recorded, spec["neurons"], strict=True):
+                files[name, variable] = folder / f"{variable}-{len(spec['rasters'])}.npy"
+                np.save(files[name, variable], np.zeros((plan.rows, neurons), dtype=kind))
+                spec["rasters"].append(files[name, variable].name)
         specs.append(spec)
     np.save(folder / "beat.npy", np.zeros(1, dtype=np.int64), allow_pickle=False)
     _write_arrays(folder / "arrays.npz", graph, "arrays")

@@ -19,6 +19,7 @@ HARDWARE = {
     "DelaySparse": "lava issues 436 and 635, closed: delays of Sparse on Loihi 2",
     "Conv": "Lava 0.4.0 release notes: prototype of Conv; lava-dl tests/netx/test_hdf5_nx.py",
     "Source": "host; into the chip by embedded_io's PyToNxAdapter (public tutorials of lava-dl)",
+    "Probe": "none known: a read of v after every step has no counterpart on a board",
     "Sink": "host; out of the chip by embedded_io's NxToPyAdapter (public tutorials of lava-dl)",
 }
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy import __version__
 from snn_deploy.convert.quantised import QuantisedNetwork
+from snn_deploy.deploy.backends import chunked
 from snn_deploy.deploy.backends.base import InputSpikes, Progress
-from snn_deploy.deploy.backends.chunked import Gather
 from snn_deploy.deploy.backends.lava.graph import ProcessGraph, process_graph
 from snn_deploy.deploy.backends.lava.guard import Limits, run_guarded
-from snn_deploy.deploy.backends.lava.interpreter import find_interpreter
+from snn_deploy.deploy.backends.lava.interpreter import Interpreter, find_interpreter
 from snn_deploy.deploy.backends.lava.job import Target, job_folder, lay_out, take_apart, write_job
-from snn_deploy.deploy.backends.lava.plan import Plan, Strategy, make_plan
-from snn_deploy.deploy.result import ActivityCounter, RunResult
-from snn_deploy.deploy.spikes import checked_inputs
+from snn_deploy.deploy.backends.lava.plan import Plan, Strategy, make_plan, streamable
+from snn_deploy.deploy.result import RunResult
 from snn_deploy.errors import BackendUnavailable
 
 _RUN_CONFIGS: dict[Target, str] = {
@@ -44,57 +41,80 @@ def run_network(
 ) -> RunResult:
     """Run all samples; ``backend`` is the name that the result carries, ``target`` what runs the graph.
 
-    Raises BackendUnavailable when Lava is not there, does not answer or fails.
+    seconds: "run" is Lava's stepping alone, "compile" its start. Raises BackendUnavailable when Lava is
+    not there, does not answer or fails, and RunInterrupted with the Lava runs finished by a Ctrl-C.
     """
     interpreter = find_interpreter()
     if interpreter.problem:
         raise BackendUnavailable(
             interpreter.problem, where=interpreter.path or f"backend {backend}", remedy=interpreter.remedy
         )
-    started = time.perf_counter()
-    spikes, samples, steps = checked_inputs(network, inputs)
-    plan = make_plan(network, samples, steps, strategy, batch)
-    graph = process_graph(network, plan)
-    counter, gather = ActivityCounter(network), Gather(network, record)
-    seconds = {"run": 0.0, "compile": 0.0}
-    versions: dict[str, str] = {}
-    per_run = plan.chunks * plan.copies
-    for first in range(0, samples, per_run):
-        rasters = {name: raster[first : first + per_run] for name, raster in spikes.items()}
-        share = _sample_progress(progress, plan, first, min(per_run, samples - first))
-        with job_folder() as folder:
-            laid = {f"source {name}": lay_out(raster, plan) for name, raster in rasters.items()}
-            files = write_job(folder, graph, plan, laid, target)
-            answer = run_guarded(interpreter, folder, limits, share)
-            rasters |= _recorded(network, files, plan, min(per_run, samples - first))
-        for name, raster in rasters.items():
-            counter.add(name, raster)
-        gather.add(rasters)
-        seconds = {key: value + answer["seconds"][key] for key, value in seconds.items()}
-        versions = answer["versions"]
-    if progress is not None:
-        progress(samples)
-    return RunResult(
-        backend=backend,
-        samples=samples,
-        steps=steps,
-        counts=gather.counts(),
-        spikes=gather.spikes(),
-        layers=counter.layers(),
-        seconds=MappingProxyType({**seconds, "total": time.perf_counter() - started}),
-        versions=MappingProxyType({"snn-deploy": __version__, **versions}),
-        notes=MappingProxyType(_notes(plan, graph, target)),
+    runs = _Runs(interpreter, network, limits, target, progress)
+
+    def plan(samples: int, steps: int) -> chunked.Plan:
+        return runs.prepare(make_plan(network, samples, steps, strategy, batch))
+
+    result = chunked.run(
+        backend,
+        network,
+        inputs,
+        runs.run,
+        record=record,
+        plan=plan,
+        progress=progress,
+        notes=runs.notes,
+    )
+    seconds = {**runs.seconds, "total": result.seconds["total"]}
+    return replace(
+        result,
+        seconds=MappingProxyType(seconds),
+        versions=MappingProxyType({**result.versions, **runs.versions}),
     )
 
 
-def _recorded(
-    network: QuantisedNetwork, files: list[Path], plan: Plan, samples: int
-) -> dict[str, NDArray[np.uint8]]:
-    """The rasters of all populations of one Lava run, uint8 (samples, steps, neurons)."""
-    return {
-        population.name: take_apart(np.load(file, mmap_mode="r", allow_pickle=False), plan)[:samples]
-        for population, file in zip(network.populations, files, strict=True)
-    }
+class _Runs:
+    """The Lava runs that serve one request; each takes as many samples as the plan lays out."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        network: QuantisedNetwork,
+        limits: Limits,
+        target: Target,
+        progress: Progress | None,
+    ) -> None:
+        self._interpreter, self._network, self._limits = interpreter, network, limits
+        self._target: Target = target
+        self._progress = progress
+        self._finished = 0
+        self.seconds = {"run": 0.0, "compile": 0.0}
+        self.versions: dict[str, str] = {}
+        self.notes: dict[str, Any] = {}
+
+    def prepare(self, plan: Plan) -> chunked.Plan:
+        """Take the plan, now that the number of samples and steps is known."""
+        self._plan, self._graph = plan, process_graph(self._network, plan)
+        self.notes |= _notes(self._network, plan, self._graph, self._target)
+        return chunked.Plan(batch=plan.chunks * plan.copies)
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> chunked.Chunk:
+        """Run some samples: input name -> (samples, steps, neurons)."""
+        plan, samples = self._plan, len(next(iter(inputs.values())))
+        with job_folder() as folder:
+            laid = {f"source {name}": lay_out(raster, plan) for name, raster in inputs.items()}
+            files = write_job(folder, self._graph, plan, laid, self._target)
+            beat = _sample_progress(self._progress, plan, self._finished, samples)
+            answer = run_guarded(self._interpreter, folder, self._limits, beat)
+            recorded = {
+                key: take_apart(np.load(file, mmap_mode="r", allow_pickle=False), plan)[:samples]
+                for key, file in files.items()
+            }
+        self._finished += samples
+        self.seconds = {key: value + answer["seconds"][key] for key, value in self.seconds.items()}
+        self.versions = answer["versions"]
+        rasters = {name: raster for (name, variable), raster in recorded.items() if variable == "s_out"}
+        membranes = {name: raster for (name, variable), raster in recorded.items() if variable == "v"}
+        return chunked.Chunk.of_rasters(self._network, {**inputs, **rasters}, membranes)
 
 
 def _sample_progress(
@@ -116,8 +136,8 @@ def _sample_progress(
     return beat
 
 
-def _notes(plan: Plan, graph: ProcessGraph, target: Target) -> dict[str, Any]:
-    return {
+def _notes(network: QuantisedNetwork, plan: Plan, graph: ProcessGraph, target: Target) -> dict[str, Any]:
+    notes = {
         "run_config": _RUN_CONFIGS[target],
         "strategy": plan.strategy,
         "copies": plan.copies,
@@ -127,3 +147,5 @@ def _notes(plan: Plan, graph: ProcessGraph, target: Target) -> dict[str, Any]:
         "lava_processes": len(graph.processes),
         "switched_on": [process.name for process in graph.processes if process.switch],
     }
+    obstacle = streamable(network)
+    return {**notes, "not_streamed": obstacle} if obstacle else notes

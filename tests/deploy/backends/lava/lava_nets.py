@@ -79,11 +79,18 @@ def spikes(samples: int, steps: int, neurons: int, rng: np.random.Generator, rat
     return (rng.random((samples, steps, neurons)) < rate).astype(np.uint8)
 
 
-def reference(network: QuantisedNetwork, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """All spikes, population -> (samples, steps, neurons), straight from the equations, in plain ints."""
+def reference(
+    network: QuantisedNetwork, inputs: Mapping[str, Any], voltages: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """All spikes, population -> (samples, steps, neurons), straight from the equations, in plain ints.
+
+    voltages: filled with v after each step, likewise, where it is given.
+    """
     samples, steps = next(iter(inputs.values())).shape[:2]
     out = {p.name: np.zeros((samples, steps, p.neurons), dtype=np.uint8) for p in network.populations}
     everything = {**inputs, **out}
+    if voltages is not None:
+        voltages |= {name: np.zeros(raster.shape, dtype=np.int64) for name, raster in out.items()}
     order = _order(network)
     for sample in range(samples):
         u = {p.name: [int(x) for x in p.u0] for p in network.populations}
@@ -109,6 +116,8 @@ def reference(network: QuantisedNetwork, inputs: Mapping[str, Any]) -> dict[str,
                     fired = y > p.vth * 64
                     v[p.name][i] = 0 if fired else y
                     out[p.name][sample, t, i] = fired
+                if voltages is not None:
+                    voltages[p.name][sample, t] = v[p.name]
     return out
 
 

@@ -237,6 +237,34 @@ def test_a_stream_that_would_leak_is_refused(make: Callable[[Rng], Artifact]) ->
         LavaBackend(strategy="stream").run(artifact, inputs)
 
 
+@pytest.mark.parametrize(("strategy", "batch"), [("stream", None), ("block", 3)])
+def test_read_outs_give_their_membranes(strategy: Strategy, batch: int | None) -> None:
+    """v of populations that never fire, after each step of the network's own time."""
+    rng = np.random.default_rng(16)
+    never = {"spiking": False, "vth": (1 << 17) - 1}
+    populations = [
+        nets.population("a", 8, rng),
+        nets.population("r", 5, rng, **never),
+        nets.population("q", 3, rng, **never),
+    ]
+    edges = [
+        nets.projection("x", "a", nets.dense(8, 6, rng)),
+        nets.projection("a", "r", nets.dense(5, 8, rng)),
+        nets.projection("x", "q", nets.dense(3, 6, rng)),
+    ]
+    artifact = nets.artifact({"x": (6,)}, populations, edges, ("r", "q", "a"))
+    inputs = {"x": nets.spikes(3, 20, 6, rng)}
+    voltages: dict[str, np.ndarray] = {}
+    spikes = nets.reference(artifact.network, inputs, voltages)
+    result = LavaBackend(strategy=strategy).run(artifact, inputs, record=("a",), batch=batch)
+    assert set(result.membranes) == {"r", "q"}
+    for name, membranes in result.membranes.items():
+        assert membranes.dtype == np.int32
+        np.testing.assert_array_equal(membranes, voltages[name])
+        assert np.ptp(membranes[0]) > 0 and (membranes[0] != membranes[1]).any()
+    np.testing.assert_array_equal(result.spikes["a"], spikes["a"])
+
+
 def test_synapses_of_the_sparse_network_hold_zeros() -> None:
     """The sparse case must cover stored zeros: they stay synapses on the chip."""
     artifact = _sparse(np.random.default_rng(12))

@@ -14,6 +14,7 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import block_diag, csr_matrix
 
+from snn_deploy.deploy.backends.lava.worker.processes.probe import Probe
 from snn_deploy.deploy.backends.lava.worker.processes.sink import Sink
 from snn_deploy.deploy.backends.lava.worker.processes.source import Source
 
@@ -28,6 +29,9 @@ def build(folder: Path, processes: list[Spec], wires: list[Any], arrays: Mapping
         own = {key.split("/", 1)[1]: arrays[key] for key in arrays if key.startswith(f"{index}/")}
         built[spec["name"]] = _BUILDERS[spec["kind"]](folder, spec, own)
     for (source, out_port), (target, in_port), view in wires:
+        if isinstance(built[target], Probe):
+            getattr(built[target], in_port).connect_var(getattr(built[source], out_port))
+            continue
         port = getattr(built[source], out_port)
         for operation, argument in view:
             port = getattr(port, operation)(tuple(argument))
@@ -46,6 +50,15 @@ def _sink(folder: Path, spec: Spec, _: Arrays) -> Any:
         latencies=spec["latencies"],
         rasters=[str(folder / raster) for raster in spec["rasters"]],
         beat=str(folder / "beat.npy"),
+        name=spec["name"],
+    )
+
+
+def _probe(folder: Path, spec: Spec, _: Arrays) -> Any:
+    return Probe(
+        neurons=spec["neurons"],
+        latencies=spec["latencies"],
+        rasters=[str(folder / raster) for raster in spec["rasters"]],
         name=spec["name"],
     )
 
@@ -95,6 +108,7 @@ def _conv(_: Path, spec: Spec, arrays: Arrays) -> Any:
 _BUILDERS: dict[str, Callable[[Path, Spec, Arrays], Any]] = {
     "Source": _source,
     "Sink": _sink,
+    "Probe": _probe,
     "LIF": _lif,
     "LIFReset": _lif,
     "Dense": _dense,

@@ -83,12 +83,14 @@ def process_graph(network: QuantisedNetwork, plan: Plan, read_out: ReadOut = "fi
         sizes[population.name] = population.neurons * plan.copies
         processes.append(_neurons(population, plan))
     inputs = {node.name for node in network.inputs}
-    relays = _Relays(processes, wires, sizes)
+    relays, relayed = _Relays(processes, wires, sizes), _worth_relays(network, plan)
     for edge in network.projections:
         source = f"source {edge.source}" if edge.source in inputs else edge.source
         delay = lava_delay(edge, dict(plan.depth))
-        if delay > MAX_LAVA_DELAY or (delay and plan.copies > 1 and edge.message_bits == 0):
+        if edge.source in relayed and edge.message_bits == 0:
             source, delay = relays.tap(source, delay), 0
+        elif delay > MAX_LAVA_DELAY:
+            source, delay = relays.tap(source, delay - MAX_LAVA_DELAY), MAX_LAVA_DELAY
         process = _synapses(edge, plan, delay)
         processes.append(process)
         before, after = _views(edge, process.kind)
@@ -128,12 +130,27 @@ def _ring_buffers(
         wires.append(Wire((population.name, "s_out"), (name, "a_in")))
 
 
-class _Relays:
-    """Spikes passed on one Lava step later, by an identity and a LIF without memory.
+def _worth_relays(network: QuantisedNetwork, plan: Plan) -> set[str]:
+    """Sources whose delays are cheaper as a chain of relays than as DelaySparse.
 
-    DelaySparse rebuilds its matrices every step (20 ms for 65 thousand synapses, measured), which copies
-    side by side multiply; a relay costs its two processes. All delays of one source share one chain.
+    DelaySparse rebuilds its matrices every step, measured as 0.3 microseconds a synapse and 20 ns more for
+    each step of delay; a relay costs its two processes, 0.8 ms. One copy uses DelayDense, which is faster.
     """
+    if plan.copies == 1:
+        return set()
+    saved: dict[str, float] = {}
+    longest: dict[str, int] = {}
+    for edge in network.projections:
+        delay = lava_delay(edge, dict(plan.depth))
+        if delay:
+            stored = synapses(edge.connection).nnz * plan.copies
+            saved[edge.source] = saved.get(edge.source, 0.0) + stored * (3e-7 + 2e-8 * delay)
+            longest[edge.source] = max(longest.get(edge.source, 0), delay)
+    return {source for source, seconds in saved.items() if seconds > 8e-4 * longest[source]}
+
+
+class _Relays:
+    """Spikes passed on one Lava step later, by an identity and a LIF without memory; one chain a source."""
 
     def __init__(self, processes: list[Process], wires: list[Wire], sizes: dict[str, int]) -> None:
         self._processes, self._wires, self._sizes = processes, wires, sizes

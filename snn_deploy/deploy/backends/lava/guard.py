@@ -16,7 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -215,14 +215,16 @@ class _Watch:
         names = {self._child.pid: "the worker", **self._names()}
         for pid in names:
             if (self._folder / f"stack-{pid}.txt").exists():
-                os.kill(pid, signal.SIGUSR1)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGUSR1)
         time.sleep(0.5)
-        said = []
+        said: dict[str, list[str]] = {}
         for pid, name in names.items():
             stack = self._folder / f"stack-{pid}.txt"
             if stack.exists():
-                said.append(f"{name}: {waiting_on(stack.read_text(encoding='utf-8', errors='replace'))}")
-        return "; ".join(said)
+                where = waiting_on(stack.read_text(encoding="utf-8", errors="replace"))
+                said.setdefault(where, []).append(name)
+        return "; ".join(f"{_few(names)}: {where}" for where, names in said.items())
 
     def _log(self) -> str:
         text = (self._folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip()
@@ -253,6 +255,10 @@ def waiting_on(stack: str) -> str:
             return "between two steps"
         innermost = frames[0]["function"] if frames else innermost
     return f"in {innermost}" if innermost else "it did not say"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def _code(file: str, line: int) -> str:

@@ -11,7 +11,8 @@ import pytest
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.connections import Conv2d, Dense, Sparse, synapses
 from snn_deploy.deploy.backends.lava.backend import LavaBackend
-from snn_deploy.deploy.backends.lava.plan import Strategy
+from snn_deploy.deploy.backends.lava.graph import process_graph
+from snn_deploy.deploy.backends.lava.plan import Strategy, make_plan
 from snn_deploy.errors import UsageError
 
 Rng = np.random.Generator
@@ -135,6 +136,16 @@ def _convolution(rng: Rng) -> Artifact:
     return nets.artifact({"x": (2, 7, 5)}, populations, edges, ("c",))
 
 
+def _wide_skip(rng: Rng) -> Artifact:
+    """Skips from an input and from a layer, of so many synapses that relays carry their delays."""
+    populations = [nets.population(name, 64, rng) for name in ("a", "b", "c", "d")]
+    edges = [
+        nets.projection(*pair, nets.dense(64, 64, rng), weight_exp=-2)
+        for pair in (("x", "a"), ("a", "b"), ("b", "c"), ("c", "d"), ("x", "c"), ("a", "d"))
+    ]
+    return nets.artifact({"x": (64,)}, populations, edges, ("d",))
+
+
 def _split_node(rng: Rng) -> Artifact:
     """One node of the graph in two populations, with the time constants of each; no decay in one."""
     index = rng.permutation(10)
@@ -174,6 +185,7 @@ NETWORKS: list[Callable[[Rng], Artifact]] = [
     _sparse,
     _convolution,
     _split_node,
+    _wide_skip,
     _islands,
 ]
 
@@ -263,6 +275,19 @@ def test_read_outs_give_their_membranes(strategy: Strategy, batch: int | None) -
         np.testing.assert_array_equal(membranes, voltages[name])
         assert np.ptp(membranes[0]) > 0 and (membranes[0] != membranes[1]).any()
     np.testing.assert_array_equal(result.spikes["a"], spikes["a"])
+
+
+@pytest.mark.parametrize(
+    ("make", "copies", "kinds", "relays"),
+    [(_wide_skip, 2, set(), 4), (_skips, 2, {"DelaySparse"}, 0), (_skips, 1, {"DelayDense"}, 0)],
+)
+def test_delays_take_the_cheapest_process(
+    make: Callable[[Rng], Artifact], copies: int, kinds: set[str], relays: int
+) -> None:
+    network = make(np.random.default_rng(12)).network
+    graph = process_graph(network, make_plan(network, 4, 24, copies=copies))
+    assert {process.kind for process in graph.processes} & {"DelaySparse", "DelayDense"} == kinds
+    assert sum(process.name.endswith(" wire") for process in graph.processes) == relays
 
 
 def test_synapses_of_the_sparse_network_hold_zeros() -> None:

@@ -93,7 +93,8 @@ def test_the_property_tests_are_clean_under_sanitisers(root: Path, tmp_path: Pat
     shutil.copytree(root / "tests" / "deploy" / "backends" / "fixed", tmp_path / "tests")
     shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")
     kernels = tmp_path / "snn_deploy" / "deploy" / "backends" / "kernels"
-    flags = "-O1 -g -std=gnu11 -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all".split()
+    checked = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-O1", "-g", "-std=gnu11", "-shared", "-fPIC", *checked]
     include = f"-I{sysconfig.get_paths()['include']}"  # not by setup.py: at -O3 this takes minutes
     sources = [str(path) for path in kernels.glob("*.c")]
     command = [str(COMPILER), *flags, include, *sources, "-o", str(kernels / "_engine.abi3.so")]

@@ -213,5 +213,5 @@ def test_a_flag_that_the_file_does_not_bear_out_is_worth_a_warning(shared_data, 
     source = read_model(shared_data / "nets" / "nir_paper_cnn.nir")
     with caplog.at_level(logging.WARNING):
         Contract.resolve(source.graph.metadata, dt=1e-3, reset="zero")
-    assert "reset = zero is taken from the flag: the graph does not state it" in caplog.text
+    assert "reset = zero is the flag's: the graph states none" in caplog.text
     assert source.provenance["nir_version"] == "0.2.0"

@@ -17,7 +17,7 @@ def run(
         Path, typer.Argument(metavar="INPUT.npz", help="spikes: 0/1, (samples, steps, *shape)")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write counts (.npz).")],
-    backend: Annotated[str, typer.Option(help="float, fixed, lava or loihi2")] = "fixed",
+    backend: Annotated[str, typer.Option(help="float, fixed, lava, loihi2 or auto")] = "fixed",
     spikes: Annotated[bool, typer.Option("--spikes", help="Write the output spike rasters too.")] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
     kernel: Annotated[

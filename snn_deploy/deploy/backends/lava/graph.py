@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, 
 from snn_deploy.convert.schedule import lava_delay
 from snn_deploy.deploy.backends.lava.leadin import LeadIn, solve
 from snn_deploy.deploy.backends.lava.plan import Plan
+
+#: How a run is read, see :func:`process_graph`.
+ReadOut = Literal["file", "var"]
 
 #: A DelayDense holds at most this delay (Lava refuses more: Loihi 2 has 6 bits).
 MAX_LAVA_DELAY = 63
@@ -63,8 +66,11 @@ class ProcessGraph:
     wires: tuple[Wire, ...]
 
 
-def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
-    """Return the processes and wires that run ``network`` under ``plan``."""
+def process_graph(network: QuantisedNetwork, plan: Plan, read_out: ReadOut = "file") -> ProcessGraph:
+    """Return the processes and wires that run ``network`` under ``plan``.
+
+    read_out: "file" records everything that a result needs; "var" only the outputs, by Lava's own sinks.
+    """
     processes: list[Process] = []
     wires: list[Wire] = []
     sizes: dict[str, int] = {}
@@ -88,16 +94,38 @@ def process_graph(network: QuantisedNetwork, plan: Plan) -> ProcessGraph:
         before, after = _views(edge, process.kind)
         wires.append(Wire((source, "s_out"), (edge.name, "s_in"), before))
         wires.append(Wire((edge.name, "a_out"), (edge.target, "a_in"), after))
-    names = [population.name for population in network.populations]
-    recorded = {"neurons": [sizes[name] for name in names], "latencies": [plan.depth[name] for name in names]}
-    processes.append(Process(SINK, "Sink", recorded))
-    wires += [Wire((name, "s_out"), (SINK, f"in{port}")) for port, name in enumerate(names)]
-    read = [population.name for population in network.populations if not population.spiking]
-    if read:
-        probed = {"neurons": [sizes[name] for name in read], "latencies": [plan.depth[name] for name in read]}
-        processes.append(Process(PROBE, "Probe", probed))
-        wires += [Wire((name, "v"), (PROBE, f"var{port}")) for port, name in enumerate(read)]
+    (_record if read_out == "file" else _ring_buffers)(network, plan, processes, wires, sizes)
     return ProcessGraph(tuple(processes), tuple(wires))
+
+
+def _record(
+    network: QuantisedNetwork, plan: Plan, processes: list[Process], wires: list[Wire], sizes: dict[str, int]
+) -> None:
+    """Add the Sink of all populations, and the Probe of those that are read by their v."""
+    everyone = [population.name for population in network.populations]
+    read = [population.name for population in network.populations if not population.spiking]
+    for recorder, kind, names, variable, port in (
+        (SINK, "Sink", everyone, "s_out", "in"),
+        (PROBE, "Probe", read, "v", "var"),
+    ):
+        if names:
+            latencies = [plan.depth[name] for name in names]
+            scalars = {"neurons": [sizes[name] for name in names], "latencies": latencies}
+            processes.append(Process(recorder, kind, scalars))
+            wires += [Wire((name, variable), (recorder, f"{port}{i}")) for i, name in enumerate(names)]
+
+
+def _ring_buffers(
+    network: QuantisedNetwork, plan: Plan, processes: list[Process], wires: list[Wire], sizes: dict[str, int]
+) -> None:
+    """Add one of Lava's RingBuffer sinks for each population of an output."""
+    outputs = {output.node for output in network.outputs}
+    for population in (one for one in network.populations if one.node in outputs):
+        name = f"buffer {population.name}"
+        size, latency = sizes[population.name], plan.depth[population.name]
+        scalars = {"neurons": [size], "latencies": [latency], "buffer": plan.lava_steps}
+        processes.append(Process(name, "RingBuffer", scalars))
+        wires.append(Wire((population.name, "s_out"), (name, "a_in")))
 
 
 class _Relays:

@@ -28,7 +28,11 @@ from snn_deploy.deploy.backends.lava.plan import Plan
 Target = Literal["simulator", "loihi2"]
 
 #: What records, which variable, and how it is stored.
-RECORDED: dict[str, tuple[str, type[np.generic]]] = {"Sink": ("s_out", np.uint8), "Probe": ("v", np.int32)}
+RECORDED: dict[str, tuple[str, type[np.generic]]] = {
+    "Sink": ("s_out", np.uint8),
+    "Probe": ("v", np.int32),
+    "RingBuffer": ("s_out", np.uint8),
+}
 
 #: Messages that a Lava channel can hold. Processes of one step need one; Lava's 64 would only fill /dev/shm.
 CHANNEL_SIZE = 2
@@ -73,7 +77,7 @@ def write_job(
             variable, kind = RECORDED[process.kind]
             recorded = [wire.source[0] for wire in graph.wires if wire.target[0] == process.name]
             for name, neurons in zip(recorded, spec["neurons"], strict=True):
-                files[name, variable] = folder / f"{variable}-{len(spec['rasters'])}.npy"
+                files[name, variable] = folder / f"{variable}-{len(files)}.npy"
                 np.save(files[name, variable], np.zeros((plan.rows, neurons), dtype=kind))
                 spec["rasters"].append(files[name, variable].name)
         specs.append(spec)

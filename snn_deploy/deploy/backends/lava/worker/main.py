@@ -37,7 +37,7 @@ def _run(folder: Path) -> dict[str, Any]:
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 
-    from snn_deploy.deploy.backends.lava.worker.build import build
+    from snn_deploy.deploy.backends.lava.worker.build import build, read_ring_buffers
     from snn_deploy.deploy.backends.lava.worker.configuration import run_configuration
     from snn_deploy.deploy.backends.lava.worker.safety import watched
 
@@ -60,8 +60,10 @@ def _run(folder: Path) -> dict[str, Any]:
             if spec["after"] == pause:
                 for key in (key for key in switches if key.startswith(f"{index}/")):
                     getattr(processes[spec["name"]], key.split("/", 1)[1]).set(switches[key])
+    stepped = time.perf_counter()
+    read_ring_buffers(folder, job["processes"], processes)
     return {
-        "seconds": {"compile": ready - started, "run": time.perf_counter() - ready},
+        "seconds": {"compile": ready - started, "run": stepped - ready},
         "versions": _versions(),
     }
 

@@ -215,20 +215,41 @@ class Layout:
             source=self.number[projection.source],
             delay=projection.delay,
             width=width,
+            grain=connection.weight.shape[0] if _is_block(connection) else 1,
             graded=int(bool(self.bits.get(projection.source))),
         )
 
     def _pixels(self, source: str, conv: Conv2d, multiple: int) -> tuple[Any, Any, Any, Any, int]:
-        """Per spike: the pixels it reaches and the kernel position whose channels it adds there."""
-        channels = conv.weight.shape[0]
+        """Runs of weights for a spike: the neighbouring pixels that it reaches in one row, all channels.
+
+        Runs are padded with zeros to one width, so that how many a spike adds depends on its row alone:
+        the processor then predicts the loop over them.
+        """
+        channels, columns = conv.weight.shape[0], conv.output_shape[2]
         labels = np.arange(1, conv.weight[0].size + 1).reshape(1, *conv.weight.shape[1:])
         reached = synapses(replace(conv, weight=labels)).tocsc()
         if source in self.order:
             reached = reached[:, self.order[source]]
-        width = -(-channels // multiple) * multiple
-        runs = np.zeros((labels.size, width), dtype=np.int16)
-        runs[:, :channels] = conv.weight.reshape(channels, -1).T
-        return reached.indptr, reached.indices * channels, (reached.data - 1) * width, runs, width
+        reached.sort_indices()
+        pixel, label = reached.indices.astype(np.int64), reached.data - 1
+        begins = np.ones(pixel.size, dtype=bool)
+        begins[1:] = (np.diff(pixel) != 1) | (pixel[1:] % columns == 0)
+        begins[reached.indptr[:-1][np.diff(reached.indptr) > 0]] = True
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(np.append(starts, pixel.size))
+        first = np.searchsorted(starts, reached.indptr)
+        longest = int(lengths.max(initial=1))
+        width = -(-longest * channels // multiple) * multiple
+        # along a row of pixels the kernel's column falls by a fixed step: first label and length say all
+        key, example, which = np.unique(
+            label[starts] * (longest + 1) + lengths, return_index=True, return_inverse=True
+        )
+        runs = np.zeros((key.size, width), dtype=np.int16)
+        taps = conv.weight.reshape(channels, -1).T
+        for run, place in zip(runs, example, strict=True):
+            entries = slice(starts[place], starts[place] + lengths[place])
+            run[: lengths[place] * channels] = taps[label[entries]].reshape(-1)
+        return first, pixel[starts] * channels, which.reshape(-1) * width, runs, width
 
 
 def _is_block(connection: Connection) -> TypeGuard[Conv2d]:

@@ -139,8 +139,13 @@ static int make_population(const snn_network *net, snn_workspace *ws, int index)
     int failed = !ws->u[index] || !ws->v[index];
     for (int g = 0; g < p->group_count; g++) {
         const snn_group *group = &p->groups[g];
-        if (group->narrow_count) failed |= !(ws->narrow[group->index] = allocate(width * 2));
-        if (group->wide_count) failed |= !(ws->wide[group->index] = allocate(width * 4));
+        int64_t run = 0; /* a run that begins at the last neuron reaches that far beyond it, with zeros */
+        for (int m = 0; m < group->narrow_count; m++)
+            if (group->narrow[m].width > run) run = group->narrow[m].width;
+        for (int m = 0; m < group->wide_count; m++)
+            if (group->wide[m].width > run) run = group->wide[m].width;
+        if (group->narrow_count) failed |= !(ws->narrow[group->index] = allocate((width + run) * 2));
+        if (group->wide_count) failed |= !(ws->wide[group->index] = allocate((width + run) * 4));
     }
     return failed;
 }

@@ -32,6 +32,7 @@ typedef struct {
     int32_t source;
     int32_t delay;
     int32_t width;
+    int32_t grain; /* runs begin at multiples of this: loads and stores of that size never overlap in part */
     int32_t graded;
 } snn_scatter;
 

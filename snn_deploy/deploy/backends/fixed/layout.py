@@ -63,7 +63,8 @@ class Layout:
         self.padded = (self.neurons + c.TILE - 1) // c.TILE * c.TILE
         self.number = {name: i for i, name in enumerate(self.names)}
         self.bits = {node.name: node.message_bits for node in network.inputs}
-        self.order = {p.name: _order(p, network.projections) for p in network.populations}
+        self._shapes = {p.name: _pixel_shape(p.name, network.projections) for p in network.populations}
+        self.order = {p.name: _order(p, self._shapes[p.name]) for p in network.populations}
         self.tails = sorted({(e.source, e.delay) for e in network.projections if e.delay})
         self.structure = self._build()
 
@@ -152,7 +153,7 @@ class Layout:
     def _group(self, exponent: int, members: Sequence[QuantisedProjection]) -> c.Group:
         dense = [p for p in members if not self.bits.get(p.source) and _is_dense(p.connection)]
         rest = [p for p in members if p not in dense]
-        blocks = [p for p in rest if _is_block(p.connection) and not self.bits.get(p.source)]
+        blocks = [p for p in rest if self._by_pixels(p) and not self.bits.get(p.source)]
         sums = sum(absolute_sums(p.connection) for p in blocks)
         narrow = blocks if blocks and int(np.max(sums)) <= _INT16 else []
         wide = [p for p in rest if p not in narrow]
@@ -169,6 +170,11 @@ class Layout:
             rows=max(4, _INT16 // max(1, largest) // 4 * 4),
             index=self._groups - 1,
         )
+
+    def _by_pixels(self, projection: QuantisedProjection) -> bool:
+        """Whether a convolution adds runs of channels: its pixels are those of the kernel's order."""
+        connection = projection.connection
+        return _is_block(connection) and connection.output_shape == self._shapes[projection.target]
 
     def _dense(self, projection: QuantisedProjection) -> c.Dense:
         matrix = self._ordered(projection)
@@ -194,7 +200,8 @@ class Layout:
     def _scatter(self, projection: QuantisedProjection, multiple: int) -> c.Scatter:
         """Spikes add runs of weights; ``multiple``: pad the runs to a multiple of this width."""
         connection = projection.connection
-        if _is_block(connection):
+        by_pixels = isinstance(connection, Conv2d) and self._by_pixels(projection)
+        if isinstance(connection, Conv2d) and by_pixels:
             first, target, row, values, width = self._pixels(projection.source, connection, multiple)
         elif isinstance(connection, Dense):
             values = self._ordered(projection).T
@@ -215,7 +222,7 @@ class Layout:
             source=self.number[projection.source],
             delay=projection.delay,
             width=width,
-            grain=connection.weight.shape[0] if _is_block(connection) else 1,
+            grain=connection.weight.shape[0] if isinstance(connection, Conv2d) and by_pixels else 1,
             graded=int(bool(self.bits.get(projection.source))),
         )
 
@@ -270,10 +277,15 @@ def _is_dense(connection: Connection) -> bool:
     return bool(synapses(connection).nnz >= _DENSE_FROM * rows * columns)
 
 
-def _order(population: QuantisedPopulation, projections: Sequence[QuantisedProjection]) -> NDArray[Any]:
+def _pixel_shape(name: str, projections: Sequence[QuantisedProjection]) -> tuple[int, int, int] | None:
+    """(channels, height, width) of a population whose channels shall stand side by side, or None."""
+    for projection in projections:
+        if projection.target == name and _is_block(projection.connection):
+            return projection.connection.output_shape
+    return None
+
+
+def _order(population: QuantisedPopulation, shape: tuple[int, int, int] | None) -> NDArray[Any]:
     """Original position of each neuron in the kernel's order."""
     positions = np.arange(population.neurons)
-    for projection in projections:
-        if projection.target == population.name and _is_block(projection.connection):
-            return positions.reshape(projection.connection.output_shape).transpose(1, 2, 0).reshape(-1)
-    return positions
+    return positions if shape is None else positions.reshape(shape).transpose(1, 2, 0).reshape(-1)

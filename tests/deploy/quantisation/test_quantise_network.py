@@ -227,6 +227,13 @@ def test_generated_spikes_start_at_the_default_levels_and_warn(network, calibrat
     assert any("--calibration" in warning for warning in report["warnings"])
 
 
+def test_calibration_is_cut_to_what_memory_is_meant_for(network, monkeypatch) -> None:
+    many, long = {"in": spikes(1, 300, 5)}, {"in": spikes(1, 32)}
+    assert quantise_network(network, PROFILE, many, level=0).report["calibration_samples"] == 256
+    monkeypatch.setattr("snn_deploy.deploy.quantisation._NEURON_STEPS", 10 * 50 * (40 + 32 + 10))
+    assert quantise_network(network, PROFILE, long, level=0).report["calibration_samples"] == 10
+
+
 def test_a_graph_without_spikes_still_quantises(network) -> None:
     silent = {"in": np.zeros((4, 20, 40), dtype=np.uint8)}
     quiet = replace(

@@ -42,9 +42,10 @@ def quantise_network(
 ) -> QuantisedNetwork:
     """Calibrate, choose levels, quantise, and report.
 
-    calibration: input name -> (samples, steps, neurons); the first 256 samples are used, fewer if large. level "auto" promotes nodes from level 0 until
-    the gate holds; where calibration spikes are ``generated`` the gate proves little, so it then starts
-    at the default levels. budget: see :meth:`Search.greedy`.
+    calibration: input name -> (samples, steps, neurons); the first 256 samples are used, fewer of a large
+    network. level "auto" promotes nodes from level 0 until the gate holds; where calibration spikes are
+    ``generated`` the gate proves little, so it then starts at the default levels. budget: see
+    :meth:`Search.greedy`.
     Raises UsageError for an unknown level or width, ModelNotSupported for values no format holds.
     """
     level = parse_level(level)

@@ -61,4 +61,22 @@ def convert(
 def _render(result: Mapping[str, Any]) -> str:
     from snn_deploy.cli.inspect import layer_lines
 
-    return "\n".join([f"wrote {result['artifact']}", *layer_lines(result)])
+    return "\n".join(
+        [f"wrote {result['artifact']}", *layer_lines(result), *quantisation_lines(result["quantisation"])]
+    )
+
+
+def quantisation_lines(report: Mapping[str, Any]) -> list[str]:
+    """Level and count error of each layer, what the planes cost, and whether the gate holds."""
+    errors = report["gate"]["count_errors"]
+    lines = []
+    for node, level in report["levels"].items():
+        error = f"count error {errors[node]:.2%} on calibration" if node in errors else "read-out"
+        lines.append(f"  quantised  {node:<24} {report['bits']} bit, level {level}  {error}")
+    search = report["search"]
+    verdict = "holds" if report["gate"]["passed"] else "does not hold"
+    lines.append(
+        f"  gate {verdict}; {search['synops_ratio']:.2f} times the synaptic operations and "
+        f"{search['axon_message_ratio']:.2f} times the axon messages of one plane a source"
+    )
+    return lines

@@ -18,8 +18,8 @@ from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends import Source, read_model
 from snn_deploy.convert.network import Input
 from snn_deploy.convert.pipeline import Prepared, prepare
-from snn_deploy.convert.ranges import check_ranges
 from snn_deploy.convert.quantised import QuantisedNetwork
+from snn_deploy.convert.ranges import check_ranges
 from snn_deploy.deploy.backends.stepping import Spikes
 from snn_deploy.deploy.calibration import generated_spikes
 from snn_deploy.deploy.quantisation import Level, quantise_network

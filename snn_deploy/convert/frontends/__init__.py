@@ -1,4 +1,4 @@
-"""One front end a source format; each yields a NIR graph, and integers where the format holds them. To add one, write its module and name it here."""
+"""One front end a source format; each yields a NIR graph. To add one, write its module and name it here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ``.net`` file as a NIR graph, in units of the threshold mantissa, for the float reference and other tools.
+"""A ``.net`` file as a NIR graph, in units of the threshold mantissa: for the float reference.
 
 Its floats are the file's integers. What NIR has no form for is near: a state without decay gets the longest
 time constant, and a bias, which the chip adds to v, enters as a constant current with the same final effect.

@@ -15,7 +15,7 @@ from snn_deploy.convert.arrays import IntArray, frozen
 from snn_deploy.convert.connections import Conv2d, Dense, Sparse, size
 from snn_deploy.convert.frontends.lavadl.fields import Fields
 from snn_deploy.convert.frontends.lavadl.layers import UNITY, Cuba, Layer, Shape
-from snn_deploy.convert.quantised import STATE_SHIFT, UNREACHABLE_VTH
+from snn_deploy.convert.quantised import UNREACHABLE_VTH
 
 #: Longest synaptic delay that netx takes; it clamps longer ones.
 LONGEST_DELAY = 62
@@ -302,11 +302,10 @@ def _neuron(layer: Fields) -> Cuba:
         return Cuba(UNITY, 0, 0)
     decays = fields.integer("iDecay", 0, UNITY), fields.integer("vDecay", 0, UNITY)
     neuron = Cuba(*decays, fields.integer("vThMant", 0, _LARGEST_VTH))
-    fields.repeats("theta", neuron.vth << STATE_SHIFT)
     fields.repeats("refDelay", 1)  # SLAYER counts the step of the spike, so 1 is no refractory period
     for name in ("gradedSpike", "messageBits", "wgtExp", "weight_exp"):
         fields.repeats(name, 0)
-    fields.skip("tauRho", "scaleRho")  # shape of the surrogate gradient
+    fields.skip("theta", "tauRho", "scaleRho")  # training only: its threshold and surrogate gradient
     return neuron
 
 

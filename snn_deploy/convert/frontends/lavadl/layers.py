@@ -96,7 +96,7 @@ def read_layers(tree: Mapping[str, Any], where: str) -> Model:
             first = before.shape
         if layer is not None:
             layers.append(layer)
-    violations += _order_violations(layers, where, len(tree))
+    violations = violations or _order_violations(layers, where, len(tree))
     if violations:
         raise ModelNotSupported(violations)
     return Model(_input_shape(layers[0], first), tuple(layers))

@@ -63,10 +63,10 @@ class _Chain:
 
     def groups(self) -> list[_Group]:
         network = self._network
-        names = {"inputs": network.inputs, "outputs": network.outputs}
-        for what, nodes in names.items():
-            if len(nodes) != 1:
-                self._refuse(f"one of the {what} only", "network", [node.name for node in nodes], 1)
+        ends = {"input": [n.name for n in network.inputs], "output": [n.name for n in network.outputs]}
+        for what, names in ends.items():
+            if len(names) != 1:
+                self._refuse(f"{len(names)} {what}s", what, ", ".join(names), "one")
         groups = self._walk() if network.inputs else []
         if self._violations:
             raise ModelNotSupported(self._violations)
@@ -75,9 +75,8 @@ class _Chain:
     def _refuse(
         self, what: str, where: str, found: object = "", allowed: object = "", remedy: str = ""
     ) -> None:
-        self._violations.append(
-            Violation(f".net cannot hold this: {what}", where, str(found), str(allowed), remedy)
-        )
+        told = f"a .net file cannot hold {what}"
+        self._violations.append(Violation(told, where, str(found), str(allowed), remedy))
 
     def _walk(self) -> list[_Group]:
         source, groups = self._network.inputs[0].name, list[_Group]()
@@ -102,6 +101,8 @@ class _Chain:
             self._check(population)
             if graded:
                 groups.append(self._input(population, forward))
+            elif _averages(population, forward):
+                groups.append(_Group("average", {"shape": np.array([population.neurons, 1, 1])}))
             elif all(isinstance(e.connection, Conv2d) and not e.delay for e in forward) and not own:
                 groups.append(self._conv(population, forward, shape))
             else:
@@ -244,7 +245,7 @@ class _Chain:
             lowest = -int(matrix.min())
             if matrix.max() <= 0 and lowest > 0 and lowest & (lowest - 1) == 0:
                 self._refuse(
-                    "inhibitory weights down to minus a power of two: netx scales it to -256, which Lava clips",
+                    "weights that netx scales to -256, which Lava clips: none above 0, the least -2^k",
                     where,
                     -lowest,
                 )
@@ -280,6 +281,21 @@ def _neuron(population: QuantisedPopulation) -> dict[str, Any]:
         "refDelay": 1,
         "gradedSpike": False,
     }
+
+
+def _averages(population: QuantisedPopulation, edges: Sequence[QuantisedProjection]) -> bool:
+    """Whether the population is a read-out of means, a layer that SLAYER has and netx leaves out."""
+    out, before = size(edges[0].connection)
+    if population.spiking or (population.du, population.dv) != (4095, 4096) or len(edges) > 1:
+        return False
+    matrix = synapses(edges[0].connection).tocoo()
+    return (
+        population.scale == before / out
+        and np.array_equal(matrix.col, np.arange(before))
+        and np.array_equal(matrix.row, np.arange(before) // (before // out))
+        and bool(np.all(matrix.data == 1))
+        and not (edges[0].weight_exp or edges[0].delay or population.bias.any())
+    )
 
 
 def _geometry(conv: Conv2d) -> tuple[Any, ...]:

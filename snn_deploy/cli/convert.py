@@ -12,7 +12,7 @@ from snn_deploy.cli.output import JsonOption, emit
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors or graph.nir")],
+    model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors, graph.nir or network.net")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The artifact to write.")],
     profile: Annotated[str, typer.Option(help="Hardware profile, a name or a TOML file.")] = "loihi2",
     dt: Annotated[
@@ -33,9 +33,13 @@ def convert(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
+    export_net: Annotated[
+        Path | None, typer.Option(help="Also write the integers here, as lava-dl's netx loads them (.net).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert MODEL and write the artifact: integers, their NIR graph, and how they were made."""
+    from snn_deploy.convert.export_net import write_net
     from snn_deploy.convert.frontends.nir_file import write_graph
     from snn_deploy.deploy.conversion import Options, convert_file
     from snn_deploy.deploy.quantisation import parse_level
@@ -52,6 +56,8 @@ def convert(
         seed=seed,
     )
     artifact = convert_file(model, options, calibration)
+    if export_net is not None:
+        write_net(export_net, artifact.network)
     artifact.save(output)
     if export_nir is not None:
         write_graph(export_nir, artifact.graph)

@@ -32,7 +32,6 @@ from snn_deploy.errors import BackendUnavailable, VerificationMismatch
 from snn_deploy.files import atomic_write
 
 Stage = Callable[[str], Any]
-BATCHES = (1, 32, 256)
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
@@ -50,7 +49,7 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
     networks = {}
     for benchmark in BENCHMARKS[:1] if quick else BENCHMARKS:
         stage(f"{benchmark.name}: engine")
-        spec = {"network": benchmark.name, "batches": BATCHES, "seconds": 0.3 if quick else 2.0}
+        spec = {"network": benchmark.name, "batches": benchmark.batches, "seconds": 0.3 if quick else 2.0}
         entry: dict[str, Any] = {"engine": _child("snn_deploy.benchmarks.speed_engine", spec)}
         stage(f"{benchmark.name}: Norse")
         entry["peers"] = _peers(benchmark, quick)
@@ -61,7 +60,7 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
         networks[benchmark.name] = entry
     report = {
         "task": "speed",
-        "config": {"steps": STEPS, "input_rate": INPUT_RATE, "batches": BATCHES, "threads": 1},
+        "config": {"steps": STEPS, "input_rate": INPUT_RATE, "threads": 1},
         "machine": {"processor": _processor(), "python": platform.python_version()},
         "versions": {"snn-deploy": __version__, "numpy": np.__version__},
         "networks": networks,
@@ -127,7 +126,7 @@ def _peers(benchmark: Benchmark, quick: bool) -> dict[str, Any]:
         "layers": [asdict(layer) for layer in benchmark.layers],
         "steps": STEPS,
         "rate": INPUT_RATE,
-        "batches": BATCHES,
+        "batches": benchmark.batches,
         "seconds": 1.0 if quick else 4.0,
         "compile": not quick,
     }

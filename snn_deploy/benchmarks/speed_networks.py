@@ -32,11 +32,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One network: its input shape and layers."""
+    """One network: its input shape and layers, and the samples a call that are measured."""
 
     name: str
     shape: tuple[int, ...]
     layers: tuple[Layer, ...]
+    batches: tuple[int, ...] = (1, 32, 256)
 
 
 _RATES = (0.11, 0.14, 0.17)
@@ -57,6 +58,7 @@ BENCHMARKS = (
             Layer(256, rate=0.14),
             Layer(10, rate=0.15),
         ),
+        (1, 32, 128),
     ),
 )
 

@@ -12,7 +12,7 @@ from snn_deploy.cli.output import JsonOption, emit
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors or graph.nir")],
+    model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors, graph.nir or network.net")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The artifact to write.")],
     profile: Annotated[str, typer.Option(help="Hardware profile, a name or a TOML file.")] = "loihi2",
     dt: Annotated[
@@ -33,9 +33,13 @@ def convert(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
+    export_net: Annotated[
+        Path | None, typer.Option(help="Also write the integers here, as lava-dl's netx loads them (.net).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert MODEL and write the artifact: integers, their NIR graph, and how they were made."""
+    from snn_deploy.convert.export_net import write_net
     from snn_deploy.convert.frontends.nir_file import write_graph
     from snn_deploy.deploy.conversion import Options, convert_file
     from snn_deploy.deploy.quantisation import parse_level
@@ -52,6 +56,8 @@ def convert(
         seed=seed,
     )
     artifact = convert_file(model, options, calibration)
+    if export_net is not None:
+        write_net(export_net, artifact.network)
     artifact.save(output)
     if export_nir is not None:
         write_graph(export_nir, artifact.graph)
@@ -61,4 +67,22 @@ def convert(
 def _render(result: Mapping[str, Any]) -> str:
     from snn_deploy.cli.inspect import layer_lines
 
-    return "\n".join([f"wrote {result['artifact']}", *layer_lines(result)])
+    return "\n".join(
+        [f"wrote {result['artifact']}", *layer_lines(result), *quantisation_lines(result["quantisation"])]
+    )
+
+
+def quantisation_lines(report: Mapping[str, Any]) -> list[str]:
+    """Level and count error of each layer, what the planes cost, and whether the gate holds."""
+    errors = report["gate"]["count_errors"]
+    lines = []
+    for node, level in report["levels"].items():
+        error = f"count error {errors[node]:.2%} on calibration" if node in errors else "read-out"
+        lines.append(f"  quantised  {node:<24} {report['bits']} bit, level {level}  {error}")
+    search = report["search"]
+    verdict = "holds" if report["gate"]["passed"] else "does not hold"
+    lines.append(
+        f"  gate {verdict}; {search['synops_ratio']:.2f} times the synaptic operations and "
+        f"{search['axon_message_ratio']:.2f} times the axon messages of one plane a source"
+    )
+    return lines

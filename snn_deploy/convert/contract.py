@@ -120,17 +120,17 @@ def _reset_violations(reset: Any) -> list[Violation]:
 
 
 def _stated(key: str, by_file: Any, by_flag: Any) -> Any:
-    """The flag's value, else the file's; a flag that the file does not bear out is worth a warning."""
+    """The flag's value, else the file's; a flag that the file does not bear out is worth a warning.
+
+    No framework writes dt, and a wrong one shows in the time constants: that one is only noted.
+    """
     if by_flag is None:
         return by_file
     if by_file is None:
-        _log.warning(
-            "%s = %s is taken from the flag: the graph does not state it, so it cannot be checked",
-            key,
-            by_flag,
-        )
+        level = logging.INFO if key == "dt" else logging.WARNING
+        _log.log(level, "%s = %s is the flag's: the graph states none, so it cannot be checked", key, by_flag)
     elif by_file != by_flag:
-        _log.warning("%s = %s is taken from the flag, against the graph's own %s", key, by_flag, by_file)
+        _log.warning("%s = %s is the flag's, against the graph's own %s", key, by_flag, by_file)
     return by_flag
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from snn_deploy.convert.lowering import Lowered
 from snn_deploy.convert.lowering.signal import Shape
+from snn_deploy.convert.neurons import MODELS
 
 
 def explicit_graph(lowered: Lowered) -> nir.NIRGraph:
@@ -42,19 +43,16 @@ def with_message_bits(graph: nir.NIRGraph, bits: int) -> nir.NIRGraph:
 
 @singledispatch
 def explicit(node: nir.NIRNode, arriving: Shape, leaving: Shape) -> nir.NIRNode:
-    """Return a node that states its shapes. Arrays of scalars are spread over the node's own shape.
+    """Return a copy of a node that states its shapes. A node whose file form lacks something registers here.
 
     arriving, leaving: what the node takes and sends.
     """
-    return type(node)(**{k: _spread(v, leaving) for k, v in _parameters(node).items()})
-
-
-@explicit.register(nir.Linear)
-@explicit.register(nir.Affine)
-@explicit.register(nir.AvgPool2d)
-@explicit.register(nir.SumPool2d)
-def _(node: Any, arriving: Shape, leaving: Shape) -> nir.NIRNode:
-    copied: nir.NIRNode = type(node)(**{k: np.array(v) for k, v in _parameters(node).items()})
+    elementwise = type(node).__name__ in MODELS or isinstance(node, nir.Scale | nir.Delay)
+    arrays = {
+        key: np.array(np.broadcast_to(value, leaving) if elementwise and np.ndim(value) == 0 else value)
+        for key, value in _parameters(node).items()
+    }
+    copied: nir.NIRNode = type(node)(**arrays)
     copied.input_type = {"input": np.array(arriving)}
     copied.output_type = {"output": np.array(leaving)}
     return copied
@@ -93,7 +91,3 @@ def _parameters(node: nir.NIRNode) -> Mapping[str, Any]:
         for f in fields(node)
         if f.name not in ("input_type", "output_type", "metadata")
     }
-
-
-def _spread(value: Any, shape: Shape) -> np.ndarray[Any, Any]:
-    return np.array(np.broadcast_to(np.asarray(value), shape))

@@ -20,6 +20,9 @@ from snn_deploy.hw_profiles import Profile
 _SAMPLES, _STEPS, _RATES = 32, 60, (0.02, 0.3)
 #: Membranes between these fractions of the threshold decide the gain of rounded decays.
 _FIT_RANGE = (0.2, 3.0)
+#: A trough of v tells at a later spike if more than this of it, in thresholds, is left; so many of the
+#: telling ones must stay above the clip of v.
+_TELLING, _TROUGHS_KEPT = 0.02, 0.995
 
 
 class _Observed(FloatNeurons):
@@ -34,6 +37,8 @@ class _Observed(FloatNeurons):
         state = super().start(samples)
         self.u, self.v = (float(np.abs(part).max(initial=0.0)) for part in state)
         self.drive = 0.0
+        self._trough, self._memory = np.zeros((samples, self.size)), np.ones((samples, self.size))
+        self._troughs: list[NDArray[np.float64]] = []
         self._shadow_u, self._shadow_v = (part.copy() for part in state)
         self.overlap, self.power = np.zeros(self.size), np.zeros(self.size)
         return state
@@ -44,10 +49,27 @@ class _Observed(FloatNeurons):
         potential = before + state[0] + self._exact.bias
         self.drive = max(self.drive, float(np.abs(drive).max(initial=0.0)))
         self.u = max(self.u, float(np.abs(state[0]).max(initial=0.0)))
-        # what it keeps: a clipped peak fires and is reset all the same
-        self.v = max(self.v, float(np.abs(state[1]).max(initial=0.0)))
+        self._sink(state[1], fired)
         self._fit(potential, drive, fired)
         return fired
+
+    @property
+    def depth(self) -> float:
+        """The depth of v that the integers must hold: see :class:`Extremes`."""
+        if not self._exact.spiking:
+            return self.v
+        troughs = np.concatenate(self._troughs) if self._troughs else np.zeros(0)
+        return float(np.quantile(troughs, _TROUGHS_KEPT)) if troughs.size else 0.0
+
+    def _sink(self, v: NDArray[np.float64], fired: NDArray[np.bool_]) -> None:
+        """Note how deep v was before each spike, where that depth still told at the spike."""
+        self.v = max(self.v, float(np.abs(v).max(initial=0.0)))
+        telling = fired & (self._trough * self._memory > _TELLING)
+        self._troughs.append(self._trough[telling])
+        self._memory *= 1 - self._exact.dv
+        deeper = -v > self._trough
+        self._trough = np.where(fired, 0.0, np.where(deeper, -v, self._trough))
+        self._memory[deeper | fired] = 1.0
 
     def _fit(
         self, potential: NDArray[np.float64], drive: NDArray[np.float64], fired: NDArray[np.bool_]
@@ -69,7 +91,7 @@ def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spi
     rasters = simulate(network, neurons, synapses, inputs)
     return Evidence(
         rasters,
-        {name: Extremes(n.u, n.drive, n.v) for name, n in neurons.items()},
+        {name: Extremes(n.u, n.drive, n.depth) for name, n in neurons.items()},
         {name: DecayFit(n.overlap, n.power) for name, n in neurons.items()},
     )
 

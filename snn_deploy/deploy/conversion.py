@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
@@ -14,18 +15,26 @@ from typing import TYPE_CHECKING, Any
 from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.frontends import read_model
+from snn_deploy.convert.frontends import Source, read_model
+from snn_deploy.convert.network import Input
 from snn_deploy.convert.pipeline import Prepared, prepare
+from snn_deploy.convert.quantised import QuantisedNetwork
+from snn_deploy.convert.ranges import check_ranges
 from snn_deploy.deploy.backends.stepping import Spikes
 from snn_deploy.deploy.calibration import generated_spikes
 from snn_deploy.deploy.quantisation import Level, quantise_network
 from snn_deploy.errors import ModelNotSupported, Violation
+from snn_deploy.hw_profiles import Profile
 from snn_deploy.hw_profiles import load as load_profile
 
 if TYPE_CHECKING:
     import nir
 
+_log = logging.getLogger(__name__)
+
 _RECORDED_VERSIONS = ("numpy", "nir", "h5py", "torch", "norse")
+#: Options that quantisation takes.
+_QUANTISING = ("bits", "level", "budget", "graded")
 
 
 @dataclass(frozen=True)
@@ -50,15 +59,17 @@ class Options:
 
 
 def convert_file(path: Path, options: Options, calibration: Path | None = None) -> Artifact:
-    """Convert model.pt, model.safetensors or graph.nir.
+    """Convert model.pt, model.safetensors, graph.nir or network.net, whose integers are taken as they are.
 
     calibration: a spike file as ``run`` takes it; without one, spikes are generated.
     Raises the errors of front end, lowering, discretisation and quantisation.
     """
     from snn_deploy.deploy.spikes import read_inputs
 
-    source = read_model(path)
+    source = read_model(path, options.dt)
     provenance = {**source.provenance, "source": path.name, "sha256": _sha256(path)}
+    if source.integers is not None:
+        return _taken(source, source.integers, options, provenance, unused=calibration is not None)
     prepared = _prepared(source.graph, options)
     if calibration is None:
         return _artifact(prepared, options, provenance, None)
@@ -79,21 +90,46 @@ def convert_graph(
 def _prepared(graph: nir.NIRGraph, options: Options) -> Prepared:
     contract = Contract.resolve(graph.metadata, options.dt, options.reset)
     prepared = prepare(graph, contract, options.graded)
-    profile = load_profile(options.profile)
-    if not profile.supports.graded_spikes.value:
-        graded = [node for node in prepared.network.inputs if node.message_bits]
-        if graded:
-            raise ModelNotSupported(
-                Violation(
-                    f"graded input needs graded spikes, which {profile.name} does not have",
-                    where=node.name,
-                    found=f"{node.message_bits} bits",
-                    allowed="spikes of 0 and 1",
-                    remedy="Choose a profile that has them (loihi2), or code the input as spikes.",
-                )
-                for node in graded
-            )
+    _check_graded(prepared.network.inputs, load_profile(options.profile))
     return prepared
+
+
+def _check_graded(inputs: Sequence[Input], profile: Profile) -> None:
+    graded = [node for node in inputs if node.message_bits]
+    if graded and not profile.supports.graded_spikes.value:
+        raise ModelNotSupported(
+            Violation(
+                f"graded input needs graded spikes, which {profile.name} does not have",
+                where=node.name,
+                found=f"{node.message_bits} bits",
+                allowed="spikes of 0 and 1",
+                remedy="Choose a profile that has them (loihi2), or code the input as spikes.",
+            )
+            for node in graded
+        )
+
+
+def _taken(
+    source: Source,
+    integers: QuantisedNetwork,
+    options: Options,
+    provenance: Mapping[str, Any],
+    *,
+    unused: bool,
+) -> Artifact:
+    """The artifact of a file that holds integers; what steers quantisation has nothing to act on."""
+    profile = load_profile(options.profile)
+    contract = Contract.resolve(integers.contract.metadata(), reset=options.reset)
+    network = replace(integers, contract=contract, profile=profile.name)
+    _check_graded(network.inputs, profile)
+    check_ranges(network)
+    standard = Options()
+    asked = [f"--{name}" for name in _QUANTISING if getattr(options, name) != getattr(standard, name)]
+    asked += ["--calibration"] if unused else []
+    if asked:
+        _log.warning("%s: without effect, the file holds integers already", ", ".join(asked))
+    graph = prepare(source.graph, contract).graph
+    return Artifact(network, graph, MappingProxyType({**provenance, "versions": _versions()}))
 
 
 def _artifact(

@@ -3,8 +3,8 @@
 INPUT.npz holds ``spikes``, 0/1, shape (samples, steps, *input shape), or ``graded``, signed integers of
 the input's ``message_bits``, where the network takes graded input; a network with several inputs takes
 ``spikes.<input>`` or ``graded.<input>`` for each, and an input that is left out stays silent. OUT.npz holds
-``counts`` int32 (samples, outputs), ``membranes`` (samples, steps, outputs) of a read-out that never spikes
-and, on request, ``spikes`` uint8 (samples, steps, outputs); with several outputs the keys are
+``counts`` int32 (samples, outputs), ``membranes`` float64 (samples, steps, outputs) of a read-out that never
+spikes, and, on request, ``spikes`` uint8 (samples, steps, outputs); with several outputs the keys are
 ``counts.<output>`` and so on.
 """
 

@@ -141,7 +141,8 @@ _MAKE = {
         d.linear(6, 10), d.lif(6), shape=[8],
     ),
     "a delay through a relay": lambda d: chain(
-        d.affine(6, 8), d.lif(6), nir.Delay(np.array(66 * DT)), d.linear(6, 6, 2.0), d.lif(6), shape=[8]
+        d.affine(4, 8), d.lif(4, tau=0.01), nir.Delay(np.array(66 * DT)), d.linear(3, 4, 2.0),
+        d.lif(3, tau=0.01), shape=[8],
     ),
     "recurrence": _recurrent,
     "NIRGraph": _nested,

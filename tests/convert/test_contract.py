@@ -47,7 +47,7 @@ def test_everything_missing_is_listed_at_once():
 def test_a_flag_goes_before_the_metadata_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
         assert Contract.resolve(FULL, dt=2e-3).dt == 2e-3
-    assert "dt = 0.002 is taken from the flag, against the graph's own 0.001" in caplog.text
+    assert "dt = 0.002 is the flag's, against the graph's own 0.001" in caplog.text
 
 
 def test_a_flag_that_says_the_same_is_no_warning(caplog):

@@ -131,12 +131,9 @@ def _measure(subject: Subject, values: Values, parity: bool) -> list[dict[str, A
         network, seconds = _quantise(search, configuration.level)
         total = time.perf_counter() - started
         integer = measure.integer_rasters(subject, network)
-        loss, accuracy = measure.task_loss(subject, exact, integer)
-        found = {
-            **measure.spike_metrics(subject, exact, integer),
-            "task loss": loss,
-            **measure.event_ratios(exact, network, single),
-        }
+        found = measure.spike_metrics(subject, exact, integer) | measure.event_ratios(exact, network, single)
+        if subject.classes:
+            found |= measure.task_metrics(subject, exact, integer)
         if subject.name == HEAVY:
             found |= measure.retrieval_metrics(subject, exact, integer)
         key = (subject.name, configuration.bits, configuration.title)
@@ -151,7 +148,7 @@ def _measure(subject: Subject, values: Values, parity: bool) -> list[dict[str, A
                 "levels": network.report["levels"],
                 "planes": len(network.projections),
                 "rates": {node: float(exact[node].mean()) for node in network.nodes},
-                "float_accuracy": accuracy,
+                "chance": 1 / subject.classes if subject.classes else None,
                 "seconds": {"configuration": seconds, "with search": total},
                 "equal_to_lava": _equal_to_lava(subject, network) if parity else None,
             }
@@ -236,7 +233,9 @@ def render(report: Mapping[str, Any]) -> str:
             f"{row['subject']:<33}{row['bits']:>4} {row['level']:<17}{row['metric']:<29}{row['value']:>9.4f}"
             f"  [{low:>8.4f}, {high:>8.4f}] {row['n']:>5}  {verdict}".rstrip()
         )
-    lines.append("")
+    chances = {fact["subject"]: fact["chance"] for fact in report["networks"] if fact["chance"]}
+    listed = ", ".join(f"{name} {chance:.0%}" for name, chance in chances.items())
+    lines += ["", f"chance: {listed}; level 0, one plane a source, is the baseline", ""]
     for fact in report["networks"]:
         lava = {
             None: "not compared with Lava",

@@ -48,8 +48,8 @@ def spike_metrics(subject: Subject, exact: Rasters, integer: Rasters) -> dict[st
     }
 
 
-def task_loss(subject: Subject, exact: Rasters, integer: Rasters) -> tuple[FloatArray, float]:
-    """Accuracy lost from float to integers, one value a sample (1, 0 or -1), and the float accuracy.
+def task_metrics(subject: Subject, exact: Rasters, integer: Rasters) -> dict[str, FloatArray]:
+    """Accuracy of both networks and what integers lose, one value a sample.
 
     The class is the output with the most spikes, or a ridge regression's on the float network's counts.
     """
@@ -60,7 +60,7 @@ def task_loss(subject: Subject, exact: Rasters, integer: Rasters) -> tuple[Float
         read = _reader(subject)
         guesses = [(_with_constant(rate) @ read).argmax(axis=1) for rate in rates]
     right = [np.asarray(guess == subject.labels, dtype=np.float64) for guess in guesses]
-    return right[0] - right[1], float(right[0].mean())
+    return {"accuracy, float": right[0], "accuracy, integers": right[1], "task loss": right[0] - right[1]}
 
 
 def retrieval_metrics(subject: Subject, exact: Rasters, integer: Rasters) -> dict[str, FloatArray]:

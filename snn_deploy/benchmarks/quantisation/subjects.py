@@ -26,7 +26,8 @@ _SAMPLE_SHAPE = 4.0
 class Subject:
     """One network with its inputs, rasters (samples, steps, inputs) and class labels.
 
-    fitting: for read-outs, seen by neither calibration nor test; None where the network classifies itself.
+    classes: how many, 0 where the network solves no task. fitting: for read-outs, seen by neither
+    calibration nor test; None where the network classifies itself.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Subject:
     calibration: SpikeArray
     test: SpikeArray
     labels: IntArray
+    classes: int
     fitting: tuple[SpikeArray, IntArray] | None = None
 
     @property
@@ -66,7 +68,7 @@ def trained(seed: int, samples: int, *, recurrent: bool) -> Subject:
     spikes, labels = draw(np.random.default_rng([seed, 0]), 2000)
     graph = train_classifier(spikes, labels, hidden=64, recurrent=recurrent, epochs=10, seed=seed)
     name = "recurrent 40-64-10" if recurrent else "feed-forward 40-64-10"
-    return _subject(name, seed, graph, draw, samples=samples)
+    return _subject(name, seed, graph, draw, samples=samples, classes=10)
 
 
 def heavy_tailed(seed: int, samples: int) -> Subject:
@@ -84,7 +86,9 @@ def heavy_tailed(seed: int, samples: int) -> Subject:
     )
     draw = _classes(seed, classes=20, inputs=256, shape=1.0)
     fitting = draw(np.random.default_rng([seed, 3]), 600)
-    return _subject("heavy-tailed 256-256rec-128-512", seed, graph, draw, samples=samples, fitting=fitting)
+    return _subject(
+        "heavy-tailed 256-256rec-128-512", seed, graph, draw, samples=samples, classes=20, fitting=fitting
+    )
 
 
 def slow(seed: int, samples: int) -> Subject:
@@ -123,12 +127,13 @@ def _subject(
     draw: Draw,
     *,
     samples: int,
+    classes: int = 0,
     fitting: tuple[SpikeArray, IntArray] | None = None,
 ) -> Subject:
     calibration, _ = draw(np.random.default_rng([seed, 1]), _CALIBRATION)
     test, labels = draw(np.random.default_rng([seed, 2]), samples)
     prepared = prepare(graph, Contract.resolve(graph.metadata))
-    return Subject(name, seed, prepared.graph, prepared.network, calibration, test, labels, fitting)
+    return Subject(name, seed, prepared.graph, prepared.network, calibration, test, labels, classes, fitting)
 
 
 def _chain(weights: list[FloatArray], recurrent: FloatArray | None, tau_mem: float) -> nir.NIRGraph:

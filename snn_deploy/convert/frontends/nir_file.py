@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 #: Fields that every node may carry beside its own.
 _COMMON = {"type", "metadata"}
 #: What Input, Output and Flatten store in place of a field that nir derives.
-_STORED = {"Input": {"shape"}, "Output": {"shape"}, "Flatten": {"input_type"}}
+_STORED = {"Input": {"shape"}, "Output": {"shape"}, "Identity": {"shape"}, "Flatten": {"input_type"}}
 #: Fields that nir 1.0.8 asks for and that older versions and other writers may leave out, with the one
 #: value that their absence can mean.
 _ABSENT: dict[str, dict[str, Any]] = {
@@ -57,19 +57,14 @@ def read_graph(path: Path | str) -> nir.NIRGraph:
 
 def graph_from_tree(tree: dict[str, Any], where: str) -> nir.NIRGraph:
     """Build the graph from nested dicts as :func:`read_tree` returns them."""
-    import nir
 
     if tree.get("type") != "NIRGraph":
         raise ModelNotSupported("a NIR file must hold a graph", where=where, found=repr(tree.get("type")))
     violations = list(_violations(tree, where))
+    if not violations:
+        graph = _graph(tree, where, violations)
     if violations:
         raise ModelNotSupported(violations)
-    try:
-        graph: nir.NIRGraph = nir.dict2NIRNode(_complete(tree))
-    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ModelNotSupported(
-            "nir refuses a node of this graph", where=where, found=str(error) or type(error).__name__
-        ) from error
     return graph
 
 
@@ -84,9 +79,12 @@ def write_graph(path: Path, graph: nir.NIRGraph) -> None:
 def _violations(node: Any, path: str) -> list[Violation]:
     """Unknown types, unknown and missing fields, of a node and all nodes in it."""
     import nir
+    from nir.ir.graph import Identity
 
     kind = node.get("type") if isinstance(node, Mapping) else None
     known = getattr(nir, kind, None) if isinstance(kind, str) else None
+    if kind == "Identity":
+        known = Identity
     if not (isinstance(known, type) and issubclass(known, nir.NIRNode) and known is not nir.NIRNode):
         return [
             Violation(
@@ -116,21 +114,43 @@ def _violations(node: Any, path: str) -> list[Violation]:
     ] + [Violation(f"field {name!r} of {kind} is missing", where=path) for name in sorted(needed - set(node))]
 
 
-def _complete(node: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    """The node's dict with what its writer left out; nir's type check is switched off."""
-    kind = str(node["type"])
-    if kind == "NIRGraph":
-        nodes = {key: _complete(child, f"{name}{key}") for key, child in node["nodes"].items()}
-        # an HDF5 file without edges holds an empty array of floats
-        edges = [(_text(a), _text(b)) for a, b in node["edges"]] if len(node["edges"]) else []
-        metadata = {key: _text(value) for key, value in (node.get("metadata") or {}).items()}
-        return {"type": kind, "nodes": nodes, "edges": edges, "metadata": metadata, "type_check": False}
-    whole = dict(node)
+def _graph(tree: Mapping[str, Any], where: str, violations: list[Violation]) -> nir.NIRGraph:
+    """Build a graph and those in it; what nir's classes refuse is added to ``violations``."""
+    import nir
+
+    nodes: dict[str, nir.NIRNode] = {}
+    for name, child in tree["nodes"].items():
+        path = f"{where}:{name}"
+        if child["type"] == "NIRGraph":
+            nodes[name] = _graph(child, path, violations)
+            continue
+        try:
+            nodes[name] = _node(child, path)
+        except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            found = str(error) or type(error).__name__
+            violations.append(Violation("nir refuses this node", where=path, found=found))
+    # an HDF5 file without edges holds an empty array of floats
+    edges = [(_text(a), _text(b)) for a, b in tree["edges"]] if len(tree["edges"]) else []
+    metadata = {key: _text(value) for key, value in (tree.get("metadata") or {}).items()}
+    return nir.NIRGraph(nodes, edges, metadata=metadata, type_check=False)
+
+
+def _node(stored: Mapping[str, Any], where: str) -> nir.NIRNode:
+    """Build a node with what its writer left out."""
+    import nir
+    from nir.ir.graph import Identity
+
+    kind, whole = str(stored["type"]), dict(stored)
+    if kind == "Identity":  # nir 1.0.8 writes it and cannot read it
+        return Identity(
+            {"input": whole["shape"], "output": whole["shape"]}, metadata=whole.get("metadata", {})
+        )
     for field, value in _ABSENT.get(kind, {}).items():
         if field not in whole:
-            _log.warning("%s: %s without %s, read as %s", name, kind, field, value)
+            _log.warning("%s: %s without %s, read as %s", where, kind, field, value)
             whole[field] = value
-    return whole
+    node: nir.NIRNode = nir.dict2NIRNode(whole)
+    return node
 
 
 def _text(value: Any) -> Any:

@@ -14,4 +14,3 @@ from snn_deploy.convert.quantise.grids import LEVELS as LEVELS
 from snn_deploy.convert.quantise.layer import ROUNDINGS as ROUNDINGS
 from snn_deploy.convert.quantise.layer import Rounding as Rounding
 from snn_deploy.convert.quantise.network import Quantiser as Quantiser
-from snn_deploy.convert.quantise.network import quantise as quantise

@@ -12,7 +12,9 @@ from snn_deploy.convert.arrays import FloatArray, SpikeArray
 class Extremes:
     """Largest magnitudes seen in one population, in units of the threshold.
 
-    u: synaptic current. drive: summed weighted input of a step. v: membrane potential after reset.
+    u: synaptic current. drive: summed weighted input of a step. v: of a read-out, the membrane potential;
+    of a spiking neuron, the depth below reset that it recovers from to fire, but for a rare few spikes.
+    Deeper v may be clipped, since the neuron stays silent all the same.
     """
 
     u: float

@@ -131,7 +131,7 @@ def choose_grid(
     """Fit the grid of ``level`` to one source's weights.
 
     scaled: weights times the state scale, (rows, columns). importance: weight of a squared error in
-    each column, broadcastable to ``scaled``.
+    each column.
     """
     step, limit = plane_range(level, profile, bits)
     magnitudes = np.abs(scaled)
@@ -159,9 +159,18 @@ def choose_grid(
 
 
 def _clip(values: FloatArray, unit: float, top: int) -> FloatArray:
-    return np.asarray(np.clip(np.rint(values / unit) * unit, -top, top))
+    """Round to multiples of ``unit`` (a power of two times an integer, so exactly) within +-top."""
+    out = np.asarray(values / unit)
+    np.rint(out, out=out)
+    np.minimum(out, top / unit, out=out)
+    np.maximum(out, -top / unit, out=out)
+    out *= unit
+    return out
 
 
 def squared_error(grid: Grid, scaled: FloatArray, importance: FloatArray) -> float:
     """Importance-weighted squared error of nearest rounding, in integer units."""
-    return float(np.sum(importance * (grid.nearest(scaled) - scaled) ** 2))
+    error = grid.nearest(scaled)
+    error -= scaled
+    error *= error
+    return float(error.sum(axis=0) @ np.broadcast_to(importance, scaled.shape[1:]))

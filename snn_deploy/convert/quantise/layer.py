@@ -138,6 +138,7 @@ def quantise_group(
     row = {
         **population_row(task.population, population, found, profile, bias=bias, gain=task.gain),
         "level": LEVELS.index(level),
+        "level_title": level.title,
         "rounding": rounding if task.moments is not None else "nearest",
         "scale_limited_by": min(limits, key=lambda name: limits[name]),
         "projections": weight_rows,

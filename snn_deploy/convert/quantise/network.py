@@ -26,28 +26,13 @@ _HEAVY_TAIL = 6.0
 _SIGN, _RESIDUAL = 1, 5
 
 
-def quantise(
-    network: DiscreteNetwork,
-    profile: Profile,
-    evidence: Evidence,
-    bits: int = 8,
-    levels: Mapping[str, int] | int | None = None,
-) -> QuantisedNetwork:
-    """Round a float network to the integers of ``profile``.
-
-    evidence: what the float network did on calibration spikes. bits: width of the weights. levels: rung
-    of the ladder (see :data:`LEVELS`) for all nodes or by node; None takes :func:`default_level`.
-    Raises ModelNotSupported with every value that the integer formats cannot hold.
-    """
-    quantiser = Quantiser(network, profile, evidence, bits)
-    if levels is None:
-        return quantiser.network(quantiser.default_levels())
-    chosen = dict.fromkeys(quantiser.nodes, levels) if isinstance(levels, int) else dict(levels)
-    return quantiser.network(chosen)
-
-
 class Quantiser:
-    """Quantises nodes one by one and remembers them, so that a search pays for each level once."""
+    """Quantises nodes one by one and remembers them, so that a search pays for each level once.
+
+    evidence: what the float network did on calibration spikes. bits: width of the weights.
+    Raises UsageError for a width that the profile lacks, ModelNotSupported with every value that no
+    integer format holds.
+    """
 
     def __init__(self, network: DiscreteNetwork, profile: Profile, evidence: Evidence, bits: int = 8) -> None:
         allowed = profile.integers.weight_bits.values
@@ -92,7 +77,7 @@ class Quantiser:
     def network(
         self, levels: Mapping[str, int], roundings: Mapping[str, Rounding] | None = None
     ) -> QuantisedNetwork:
-        """The integer network with these levels; raises ModelNotSupported as :func:`quantise` does."""
+        """The integer network with these levels; raises ModelNotSupported as the class does."""
         chosen = roundings or {}
         layers = [self.layer(node, levels[node], chosen.get(node, "descent+bias")) for node in self.nodes]
         whole = merge(layers)

@@ -42,8 +42,6 @@ def ceilings(
     port = float(1 << (integers.accumulator_bits.value - 1))
     initial_u = float(np.abs(population.u0[group.index]).max(initial=0.0))
     initial_v = float(np.abs(population.v0[group.index]).max(initial=0.0))
-    # a spiking neuron may sink below the clip and stay silent all the same; a read-out's v is the result
-    read_v = 0.0 if population.spiking else seen.v
     bias = float(np.abs(population.bias[group.index]).max(initial=0.0))
 
     def room(available: float, needed: float) -> float:
@@ -52,7 +50,7 @@ def ceilings(
     return {
         "threshold mantissa": float(integers.threshold_mantissa.high),
         "synaptic current u": room(state, _U_MARGIN * max(seen.u, initial_u)),
-        "membrane v": room(state, _V_MARGIN * max(1.0, read_v, initial_v)),
+        "membrane v": room(state, _V_MARGIN * max(1.0, seen.v, initial_v)),
         "summed input of a step": room(port, _DRIVE_MARGIN * seen.drive),
         "weight exponent": room(top * 2.0**integers.weight_exp.high, largest_weight),
         "bias": room(largest_bias(profile) / (1 << STATE_SHIFT), bias),

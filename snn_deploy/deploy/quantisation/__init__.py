@@ -21,6 +21,8 @@ from snn_deploy.hw_profiles import Profile
 _LOG = logging.getLogger(__name__)
 #: Samples that the layer-by-layer diagnosis runs on.
 _DIAGNOSED_SAMPLES = 16
+#: Calibration is cut to so many samples, and to so many neuron-steps (8 bytes each while it runs).
+_SAMPLES, _NEURON_STEPS = 256, 1 << 26
 #: |u| beyond this share of its range is worth a warning: Lava wraps it silently.
 _U_SHARE = 0.8
 
@@ -40,13 +42,15 @@ def quantise_network(
 ) -> QuantisedNetwork:
     """Calibrate, choose levels, quantise, and report.
 
-    calibration: input name -> (samples, steps, neurons). level "auto" promotes nodes from level 0 until
-    the gate holds; where calibration spikes are ``generated`` the gate proves little, so it then starts
-    at the default levels. budget: see :meth:`Search.greedy`.
+    calibration: input name -> (samples, steps, neurons); the first 256 samples are used, fewer of a large
+    network. level "auto" promotes nodes from level 0 until the gate holds; where calibration spikes are
+    ``generated`` the gate proves little, so it then starts at the default levels. budget: see
+    :meth:`Search.greedy`.
     Raises UsageError for an unknown level or width, ModelNotSupported for values no format holds.
     """
     level = parse_level(level)
-    quantiser = Quantiser(network, profile, observe(network, profile, calibration), bits)
+    used = _bounded(network, calibration)
+    quantiser = Quantiser(network, profile, observe(network, profile, used), bits)
     search = Search(quantiser)
     if level == "auto":
         start = quantiser.default_levels() if generated else search.start()
@@ -61,12 +65,21 @@ def quantise_network(
     report: dict[str, Any] = {
         **outcome.network.report,
         "asked": {"level": level, "budget": budget},
+        "calibration_samples": len(next(iter(used.values()))),
         "gate": outcome.verdict.report(),
         "search": outcome.report(),
         "layers": layers,
         "warnings": [*outcome.network.report["warnings"], *warnings],
     }
     return replace(outcome.network, report=MappingProxyType(report))
+
+
+def _bounded(network: DiscreteNetwork, calibration: Mapping[str, Spikes]) -> dict[str, Spikes]:
+    """The first calibration samples, as many as memory is meant for."""
+    steps = next(iter(calibration.values())).shape[1]
+    width = sum(p.v0.size for p in network.populations) + sum(r.shape[2] for r in calibration.values())
+    kept = max(1, min(_SAMPLES, _NEURON_STEPS // max(1, steps * width)))
+    return {name: raster[:kept] for name, raster in calibration.items()}
 
 
 def parse_level(level: object) -> Level:

@@ -8,6 +8,7 @@ import h5py
 import nir
 import numpy as np
 import pytest
+from nir.ir.graph import Identity
 
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends import read_model
@@ -102,6 +103,26 @@ def test_all_faults_of_a_file_are_listed(tmp_path):
     assert len(caught.value.violations) == 3
 
 
+def test_identity_is_read_though_nir_cannot(tmp_path):
+    draw = Draw(0)
+    same = Identity({"input": np.array([4]), "output": np.array([4])})
+    net = chain(same, draw.affine(6, 4), draw.lif(6), shape=[4])
+    read = read_graph(written(tmp_path / "a.nir", net))
+    assert isinstance(read.nodes["n0"], Identity)
+    assert prepare(read, CONTRACT).network.projections[0].source == "input"
+    with pytest.raises(AssertionError):
+        nir.read(tmp_path / "a.nir")
+
+
+def test_what_nir_s_classes_refuse_is_named_with_its_node(tmp_path):
+    def change(node):
+        del node["nodes/n1/tau"]
+        node["nodes/n1/tau"] = np.ones(3)
+
+    with pytest.raises(ModelNotSupported, match=r"a\.nir:n1: nir refuses this node"):
+        read_graph(edit(written(tmp_path / "a.nir", small()), change))
+
+
 def test_what_is_no_nir_file(tmp_path):
     text = tmp_path / "a.nir"
     text.write_text("graph")
@@ -192,5 +213,5 @@ def test_a_flag_that_the_file_does_not_bear_out_is_worth_a_warning(shared_data, 
     source = read_model(shared_data / "nets" / "nir_paper_cnn.nir")
     with caplog.at_level(logging.WARNING):
         Contract.resolve(source.graph.metadata, dt=1e-3, reset="zero")
-    assert "reset = zero is taken from the flag: the graph does not state it" in caplog.text
+    assert "reset = zero is the flag's: the graph states none" in caplog.text
     assert source.provenance["nir_version"] == "0.2.0"

@@ -13,7 +13,7 @@ from snn_deploy.convert.connections import Dense, Sparse, synapses
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
 from snn_deploy.convert.network import Input, Output
-from snn_deploy.convert.quantise import Quantiser, quantise
+from snn_deploy.convert.quantise import Evidence, Quantiser
 from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.backends import float_reference
 from snn_deploy.deploy.backends.fixed.numpy_kernel import Golden
@@ -82,6 +82,11 @@ def calibration() -> dict[str, Spikes]:
     return {"in": spikes(1, 32)}
 
 
+def quantise(network: DiscreteNetwork, evidence: Evidence, level: int) -> QuantisedNetwork:
+    quantiser = Quantiser(network, PROFILE, evidence)
+    return quantiser.network(dict.fromkeys(quantiser.nodes, level))
+
+
 def golden(integers: QuantisedNetwork, inputs: dict[str, Spikes]) -> Mapping[str, Spikes]:
     """Rasters of all populations on the NumPy kernel."""
     return Golden(integers).run(inputs, rasters=[p.name for p in integers.populations]).rasters
@@ -112,7 +117,7 @@ def test_the_ladder_lowers_the_count_error_on_held_out_spikes(network, calibrati
 
 def test_planes_of_a_network_sum_to_its_weights(network, calibration) -> None:
     evidence = observe(network, PROFILE, calibration)
-    integers = quantise(network, PROFILE, evidence, levels=5)
+    integers = quantise(network, evidence, 5)
     assert len(integers.populations) == 3  # hidden has two pairs of decays
     by_name = {p.name: p for p in integers.populations}
     nodes = {"in": ("in", np.arange(40)), "out": ("out", np.arange(10))}
@@ -142,7 +147,7 @@ def test_planes_of_a_network_sum_to_its_weights(network, calibration) -> None:
 def test_running_nodes_alone_equals_the_whole_run(network, calibration, kernel, monkeypatch) -> None:
     if kernel == "numpy":
         monkeypatch.setenv("SNN_DEPLOY_KERNEL", kernel)
-    integers = quantise(network, PROFILE, observe(network, PROFILE, calibration), levels=5)
+    integers = quantise(network, observe(network, PROFILE, calibration), 5)
     inputs = {"in": spikes(3, 10)}
     rasters = golden(integers, inputs)
     hidden = by_node(integers, "hidden", rasters)
@@ -183,7 +188,7 @@ def test_the_static_bound_of_u_is_reached_by_the_worst_input() -> None:
         projections=network.projections[:1],
         outputs=(),
     )
-    integers = quantise(single, PROFILE, observe(single, PROFILE, {"in": spikes(1, 8)}), levels=0)
+    integers = quantise(single, observe(single, PROFILE, {"in": spikes(1, 8)}), 0)
     (plane,) = integers.projections
     weight = plane.connection.weight << plane.weight_exp
     worst = int(np.argmax(np.maximum(weight, 0).sum(axis=1)))
@@ -222,6 +227,13 @@ def test_generated_spikes_start_at_the_default_levels_and_warn(network, calibrat
     assert any("--calibration" in warning for warning in report["warnings"])
 
 
+def test_calibration_is_cut_to_what_memory_is_meant_for(network, monkeypatch) -> None:
+    many, long = {"in": spikes(1, 300, 5)}, {"in": spikes(1, 32)}
+    assert quantise_network(network, PROFILE, many, level=0).report["calibration_samples"] == 256
+    monkeypatch.setattr("snn_deploy.deploy.quantisation._NEURON_STEPS", 10 * 50 * (40 + 32 + 10))
+    assert quantise_network(network, PROFILE, long, level=0).report["calibration_samples"] == 10
+
+
 def test_a_graph_without_spikes_still_quantises(network) -> None:
     silent = {"in": np.zeros((4, 20, 40), dtype=np.uint8)}
     quiet = replace(
@@ -258,7 +270,7 @@ def test_everything_that_no_format_holds_is_refused_at_once(network, calibration
 def test_weights_that_leave_no_room_for_the_threshold_are_refused() -> None:
     network = build(0, scale=1e6)
     with pytest.raises(ModelNotSupported, match="the threshold cannot be scaled to an integer") as caught:
-        quantise(network, PROFILE, observe(network, PROFILE, {"in": spikes(1, 4)}))
+        quantise(network, observe(network, PROFILE, {"in": spikes(1, 4)}), 1)
     wheres = {violation.where for violation in caught.value.violations}
     assert wheres == {"hidden#0", "hidden#1", "out"}
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from snn_deploy.convert.frontends.norse import import_norse
-from snn_deploy.convert.frontends.norse.config import (
-    Config,
-    LayerSpec,
-    LIFRecurrentCellSpec,
-    LinearSpec,
-)
+from snn_deploy.convert.frontends.norse.config import Config
 
 
 class Towers(nn.Module):
@@ -54,25 +47,14 @@ def build(config: Config) -> Towers:
     """The modules that ``config`` describes, with fresh weights drawn from torch's generator."""
     norse = import_norse()
     towers = {
-        name: norse.SequentialState(*(_layer(norse, layer, config.dt) for layer in layers))
+        name: norse.SequentialState(
+            *(
+                layer.build(shape, config.dt)
+                for layer, shape in zip(
+                    layers, config.arriving(name), strict=False
+                )  # one shape more: the last
+            )
+        )
         for name, layers in config.towers.items()
     }
     return Towers(towers, {name: torch.zeros(shape) for name, shape in config.constants.items()})
-
-
-def _layer(norse: Any, spec: LayerSpec, dt: float) -> nn.Module:
-    if isinstance(spec, LinearSpec):
-        return nn.Linear(spec.inputs, spec.outputs, bias=spec.bias)
-    parameters = norse.LIFParameters(
-        **{
-            name: torch.as_tensor(getattr(spec, name), dtype=torch.float32)
-            for name in ("tau_syn_inv", "tau_mem_inv", "v_leak", "v_th", "v_reset")
-        }
-    )
-    if isinstance(spec, LIFRecurrentCellSpec):
-        cell: nn.Module = norse.LIFRecurrentCell(
-            spec.inputs, spec.size, p=parameters, autapses=spec.autapses, dt=dt
-        )
-        return cell
-    plain: nn.Module = norse.LIFCell(p=parameters, dt=dt)
-    return plain

@@ -34,7 +34,7 @@ norse = import_norse()
 def read_source(path: Path) -> Source:
     """Front end of ``.pt`` and ``.safetensors`` checkpoints."""
     module, config = load_checkpoint(path)
-    graph = to_nir(module, config.inputs)
+    graph = to_nir(module, {name: config.input_shape(name) for name in config.inputs})
     provenance = {
         "front_end": "norse",
         "task": config.task,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -132,6 +132,10 @@ class _Engine:
             for name, order in layout.order.items()
             if np.any(order != np.arange(order.size))
         }
+        ends = list(zip(self.starts, self.starts[1:], strict=False))
+        nodes = len(layout.names)
+        self._spikes_at = {name: (name, *at) for name, at in zip(layout.names, ends[:nodes], strict=True)}
+        self._late_at = {tail: (tail[0], *at) for tail, at in zip(layout.tails, ends[nodes:], strict=True)}
         self._idle: list[_Slot] = []
         loaded = c.library()
         if loaded is None:
@@ -184,23 +188,36 @@ class _Engine:
                 pointers[place] = _address(arrays[name]) if name in arrays else None
 
     def _chunk(self, sums: NDArray[np.int64], counted: Any, drawn: Any, voltages: Any) -> Chunk:
-        def part(i: int, name: str) -> NDArray[Any]:
-            return self._restored(name, sums[self.starts[i] : self.starts[i + 1]])
-
-        nodes = len(self.layout.names)
         return Chunk(
-            counts={name: self._restored(name, array) for name, array in counted.items()},
-            rasters={name: self._restored(name, array) for name, array in drawn.items()},
-            membranes={name: self._restored(name, array) for name, array in voltages.items()},
-            spikes={name: part(i, name) for i, name in enumerate(self.layout.names)},
-            late={tail: part(nodes + i, tail[0]) for i, tail in enumerate(self.layout.tails)},
+            counts={name: self.restored(name, array) for name, array in counted.items()},
+            rasters={name: self.restored(name, array) for name, array in drawn.items()},
+            membranes={name: self.restored(name, array) for name, array in voltages.items()},
+            spikes=_Sums(self, sums, self._spikes_at),
+            late=_Sums(self, sums, self._late_at),
         )
 
-    def _restored(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+    def restored(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """Without padding, in the network's own order of neurons."""
         if name in self._places:
             return array[..., self._places[name]]
         return array[..., : self._sizes[name]]
+
+
+class _Sums(Mapping[Any, NDArray[np.int64]]):
+    """Parts of the sums by key, cut out when they are asked for: a short run should not wait for it."""
+
+    def __init__(self, engine: _Engine, sums: NDArray[np.int64], places: Mapping[Any, Any]) -> None:
+        self._engine, self._sums, self._places = engine, sums, places
+
+    def __getitem__(self, key: Any) -> NDArray[np.int64]:
+        name, start, end = self._places[key]
+        return self._engine.restored(name, self._sums[start:end])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def _address(array: NDArray[Any]) -> int:

@@ -63,7 +63,8 @@ class Layout:
         self.padded = (self.neurons + c.TILE - 1) // c.TILE * c.TILE
         self.number = {name: i for i, name in enumerate(self.names)}
         self.bits = {node.name: node.message_bits for node in network.inputs}
-        self.order = {p.name: _order(p, network.projections) for p in network.populations}
+        self._shapes = {p.name: _pixel_shape(p.name, network.projections) for p in network.populations}
+        self.order = {p.name: _order(p, self._shapes[p.name]) for p in network.populations}
         self.tails = sorted({(e.source, e.delay) for e in network.projections if e.delay})
         self.structure = self._build()
 
@@ -152,7 +153,7 @@ class Layout:
     def _group(self, exponent: int, members: Sequence[QuantisedProjection]) -> c.Group:
         dense = [p for p in members if not self.bits.get(p.source) and _is_dense(p.connection)]
         rest = [p for p in members if p not in dense]
-        blocks = [p for p in rest if _is_block(p.connection) and not self.bits.get(p.source)]
+        blocks = [p for p in rest if self._by_pixels(p) and not self.bits.get(p.source)]
         sums = sum(absolute_sums(p.connection) for p in blocks)
         narrow = blocks if blocks and int(np.max(sums)) <= _INT16 else []
         wide = [p for p in rest if p not in narrow]
@@ -169,6 +170,11 @@ class Layout:
             rows=max(4, _INT16 // max(1, largest) // 4 * 4),
             index=self._groups - 1,
         )
+
+    def _by_pixels(self, projection: QuantisedProjection) -> bool:
+        """Whether a convolution adds runs of channels: its pixels are those of the kernel's order."""
+        connection = projection.connection
+        return _is_block(connection) and connection.output_shape == self._shapes[projection.target]
 
     def _dense(self, projection: QuantisedProjection) -> c.Dense:
         matrix = self._ordered(projection)
@@ -194,7 +200,8 @@ class Layout:
     def _scatter(self, projection: QuantisedProjection, multiple: int) -> c.Scatter:
         """Spikes add runs of weights; ``multiple``: pad the runs to a multiple of this width."""
         connection = projection.connection
-        if _is_block(connection):
+        by_pixels = isinstance(connection, Conv2d) and self._by_pixels(projection)
+        if isinstance(connection, Conv2d) and by_pixels:
             first, target, row, values, width = self._pixels(projection.source, connection, multiple)
         elif isinstance(connection, Dense):
             values = self._ordered(projection).T
@@ -215,20 +222,41 @@ class Layout:
             source=self.number[projection.source],
             delay=projection.delay,
             width=width,
+            grain=connection.weight.shape[0] if isinstance(connection, Conv2d) and by_pixels else 1,
             graded=int(bool(self.bits.get(projection.source))),
         )
 
     def _pixels(self, source: str, conv: Conv2d, multiple: int) -> tuple[Any, Any, Any, Any, int]:
-        """Per spike: the pixels it reaches and the kernel position whose channels it adds there."""
-        channels = conv.weight.shape[0]
+        """Runs of weights for a spike: the neighbouring pixels that it reaches in one row, all channels.
+
+        Runs are padded with zeros to one width, so that how many a spike adds depends on its row alone:
+        the processor then predicts the loop over them.
+        """
+        channels, columns = conv.weight.shape[0], conv.output_shape[2]
         labels = np.arange(1, conv.weight[0].size + 1).reshape(1, *conv.weight.shape[1:])
         reached = synapses(replace(conv, weight=labels)).tocsc()
         if source in self.order:
             reached = reached[:, self.order[source]]
-        width = -(-channels // multiple) * multiple
-        runs = np.zeros((labels.size, width), dtype=np.int16)
-        runs[:, :channels] = conv.weight.reshape(channels, -1).T
-        return reached.indptr, reached.indices * channels, (reached.data - 1) * width, runs, width
+        reached.sort_indices()
+        pixel, label = reached.indices.astype(np.int64), reached.data - 1
+        begins = np.ones(pixel.size, dtype=bool)
+        begins[1:] = (np.diff(pixel) != 1) | (pixel[1:] % columns == 0)
+        begins[reached.indptr[:-1][np.diff(reached.indptr) > 0]] = True
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(np.append(starts, pixel.size))
+        first = np.searchsorted(starts, reached.indptr)
+        longest = int(lengths.max(initial=1))
+        width = -(-longest * channels // multiple) * multiple
+        # along a row of pixels the kernel's column falls by a fixed step: first label and length say all
+        key, example, which = np.unique(
+            label[starts] * (longest + 1) + lengths, return_index=True, return_inverse=True
+        )
+        runs = np.zeros((key.size, width), dtype=np.int16)
+        taps = conv.weight.reshape(channels, -1).T
+        for run, place in zip(runs, example, strict=True):
+            entries = slice(starts[place], starts[place] + lengths[place])
+            run[: lengths[place] * channels] = taps[label[entries]].reshape(-1)
+        return first, pixel[starts] * channels, which.reshape(-1) * width, runs, width
 
 
 def _is_block(connection: Connection) -> TypeGuard[Conv2d]:
@@ -249,10 +277,15 @@ def _is_dense(connection: Connection) -> bool:
     return bool(synapses(connection).nnz >= _DENSE_FROM * rows * columns)
 
 
-def _order(population: QuantisedPopulation, projections: Sequence[QuantisedProjection]) -> NDArray[Any]:
+def _pixel_shape(name: str, projections: Sequence[QuantisedProjection]) -> tuple[int, int, int] | None:
+    """(channels, height, width) of a population whose channels shall stand side by side, or None."""
+    for projection in projections:
+        if projection.target == name and _is_block(projection.connection):
+            return projection.connection.output_shape
+    return None
+
+
+def _order(population: QuantisedPopulation, shape: tuple[int, int, int] | None) -> NDArray[Any]:
     """Original position of each neuron in the kernel's order."""
     positions = np.arange(population.neurons)
-    for projection in projections:
-        if projection.target == population.name and _is_block(projection.connection):
-            return positions.reshape(projection.connection.output_shape).transpose(1, 2, 0).reshape(-1)
-    return positions
+    return positions if shape is None else positions.reshape(shape).transpose(1, 2, 0).reshape(-1)

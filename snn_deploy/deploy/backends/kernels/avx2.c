@@ -37,6 +37,16 @@ typedef __m256 VF;
 #define vf_from_int(x) _mm256_cvtepi32_ps(x)
 #define vi_from_float(x) _mm256_cvttps_epi32(x)
 
+static inline void add_run(int16_t *to, const int16_t *weights, int width, int grain)
+{
+    (void)grain;
+    for (int c = 0; c < width; c += 16) {
+        __m256i *sums = (__m256i *)(to + c);
+        _mm256_storeu_si256(sums, _mm256_add_epi16(_mm256_loadu_si256(sums),
+                                                   _mm256_loadu_si256((const __m256i *)(weights + c))));
+    }
+}
+
 static inline VI vi_wrap(VI u)
 {
     const VI turn = _mm256_set1_epi32(1 << 24);

@@ -112,6 +112,7 @@ EXPORT void snn_free_workspace(const snn_network *net, snn_workspace *ws)
     free(ws->u);
     free(ws->v);
     free(ws->narrow);
+    free(ws->second);
     free(ws->wide);
     free(ws);
 }
@@ -139,8 +140,15 @@ static int make_population(const snn_network *net, snn_workspace *ws, int index)
     int failed = !ws->u[index] || !ws->v[index];
     for (int g = 0; g < p->group_count; g++) {
         const snn_group *group = &p->groups[g];
-        if (group->narrow_count) failed |= !(ws->narrow[group->index] = allocate(width * 2));
-        if (group->wide_count) failed |= !(ws->wide[group->index] = allocate(width * 4));
+        int64_t run = 0; /* a run that begins at the last neuron reaches that far beyond it, with zeros */
+        for (int m = 0; m < group->narrow_count; m++)
+            if (group->narrow[m].width > run) run = group->narrow[m].width;
+        for (int m = 0; m < group->wide_count; m++)
+            if (group->wide[m].width > run) run = group->wide[m].width;
+        ws->second[group->index] = (width + run + 31) / 32 * 32;
+        if (group->narrow_count)
+            failed |= !(ws->narrow[group->index] = allocate(ws->second[group->index] * 4));
+        if (group->wide_count) failed |= !(ws->wide[group->index] = allocate((width + run) * 4));
     }
     return failed;
 }
@@ -157,7 +165,8 @@ EXPORT snn_workspace *snn_make_workspace(const snn_network *net, int32_t steps)
     ws->v = calloc(net->population_count, sizeof *ws->v);
     ws->narrow = calloc(net->group_count + 1, sizeof *ws->narrow);
     ws->wide = calloc(net->group_count + 1, sizeof *ws->wide);
-    int failed = !ws->nodes || !ws->u || !ws->v || !ws->narrow || !ws->wide;
+    ws->second = calloc(net->group_count + 1, sizeof *ws->second);
+    int failed = !ws->nodes || !ws->u || !ws->v || !ws->narrow || !ws->wide || !ws->second;
     for (int i = 0; !failed && i < nodes; i++)
         failed = make_node(&ws->nodes[i], net->neurons[i], net->message_bits[i] > 0, steps);
     for (int p = 0; !failed && p < net->population_count; p++) failed = make_population(net, ws, p);

@@ -32,6 +32,7 @@ typedef struct {
     int32_t source;
     int32_t delay;
     int32_t width;
+    int32_t grain; /* runs begin at multiples of this: loads and stores of that size never overlap in part */
     int32_t graded;
 } snn_scatter;
 
@@ -122,7 +123,8 @@ typedef struct {
     snn_node *nodes;
     float **u; /* of each population, (padded neurons) */
     float **v;
-    int16_t **narrow; /* of each group, or NULL: sums of the current step */
+    int16_t **narrow; /* of each group, or NULL: sums of the current step, twice */
+    int64_t *second;  /* of each group: where the second copy of its narrow sums begins */
     int32_t **wide;
     int32_t *const *membranes; /* of the current job, at the current sample */
     int32_t steps;

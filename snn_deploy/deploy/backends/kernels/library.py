@@ -18,7 +18,7 @@ class Dense(ctypes.Structure):
 class Scatter(ctypes.Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("weights", "first", "target", "row")),
-        *((name, c_int32) for name in ("source", "delay", "width", "graded")),
+        *((name, c_int32) for name in ("source", "delay", "width", "grain", "graded")),
     )
 
 

@@ -39,6 +39,15 @@ typedef float VF __attribute__((vector_size(16), may_alias));
 #define vf_from_int(x) __builtin_convertvector(x, VF)
 #define vi_from_float(x) __builtin_convertvector(x, VI)
 
+/* Vectors at any address. */
+typedef int16_t VS_ANY __attribute__((vector_size(16), aligned(2), may_alias));
+
+static inline void add_run(int16_t *to, const int16_t *weights, int width, int grain)
+{
+    (void)grain;
+    for (int c = 0; c < width; c += 8) *(VS_ANY *)(to + c) += *(const VS_ANY *)(weights + c);
+}
+
 static inline VI vi_wrap(VI u)
 {
     const VI turn = vi_zero() + (1 << 24);

@@ -8,7 +8,7 @@ from typing import Any
 import fixed_nets as nets
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from snn_deploy.convert.quantised import UNREACHABLE_VTH, QuantisedNetwork
@@ -126,6 +126,16 @@ def _wide_convolution(rng: Rng) -> QuantisedNetwork:
     return nets.network({"x": (40, 4, 4)}, populations, [nets.projection("x", "a", conv)])
 
 
+def _two_shapes(rng: Rng) -> QuantisedNetwork:
+    """Two convolutions into one population that see its neurons as different pixels."""
+    edges = [
+        nets.projection("x", "a", nets.conv((2, 4, 4), 16, rng)),
+        nets.projection("y", "a", nets.conv((3, 8, 4), 8, rng)),
+    ]
+    populations = [nets.population("a", 256, rng, du=3000, dv=900, vth=900)]
+    return nets.network({"x": (2, 4, 4), "y": (3, 8, 4)}, populations, edges)
+
+
 def _long_lists(rng: Rng) -> QuantisedNetwork:
     """More rows than fit a 16-bit sum: all weights near the end of their range."""
     weight = np.where(rng.random((100, 900)) < 0.9, 254, -256)
@@ -152,6 +162,7 @@ CASES: list[Callable[[Rng], QuantisedNetwork]] = [
     _delays,
     _convolutions,
     _wide_convolution,
+    _two_shapes,
     _long_lists,
     _unreachable,
 ]
@@ -167,6 +178,34 @@ def test_features(name: str, case: Callable[[Rng], QuantisedNetwork]) -> None:
     for p in net.populations:
         assert fired[p.name].any() == p.spiking
         assert not p.spiking or len(set(fired[p.name].sum(axis=(0, 1)).tolist())) > 1
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_convolutions(name: str, seed: int) -> None:
+    """Any channels, kernel, stride, padding, dilation and groups; the second one's input is reordered."""
+    rng = np.random.default_rng(seed)
+    shape, edges, populations, source = (int(rng.integers(1, 4)), 6, 7), [], [], "x"
+    for target in ("a", "b"):
+        kernel_size = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+        groups = shape[0] if rng.random() < 0.3 else 1
+        connection = nets.conv(
+            shape,
+            groups * int(rng.integers(1, 13)),
+            rng,
+            kernel=kernel_size,
+            groups=groups,
+            stride=tuple(rng.integers(1, 4, 2).tolist()),
+            padding=tuple(rng.integers(1, 3, 2).tolist()),
+            dilation=tuple(rng.integers(1, 3, 2).tolist()),
+        )
+        assume(min(connection.output_shape) > 0)
+        edges.append(nets.projection(source, target, connection, int(rng.integers(0, 2))))
+        shape, source = connection.output_shape, target
+        populations.append(nets.population(target, int(np.prod(shape)), rng, vth=int(rng.integers(1, 900))))
+    net = nets.network({"x": edges[0].connection.input_shape}, populations, edges)
+    check(name, net, {"x": nets.spikes(2, 12, int(np.prod(net.inputs[0].shape)), rng)})
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -1,0 +1,127 @@
+"""What a ``.net`` file holds: layers of CUBA neurons and the synapses that lead to them.
+
+Fields that repeat each other must agree; a field or layer without an exact counterpart is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from snn_deploy.convert.arrays import IntArray
+from snn_deploy.convert.connections import Connection, Conv2d, Dense, size
+from snn_deploy.convert.quantised import UNREACHABLE_VTH
+from snn_deploy.errors import ModelNotSupported, Violation
+
+Shape = tuple[int, ...]
+
+#: iDecay and vDecay are in units of 1/4096 a step.
+UNITY = 4096
+
+
+@dataclass(frozen=True)
+class Cuba:
+    """One layer's neurons, per time step, in this order:
+
+    u <- (1 - i_decay / 4096) u + a;   v <- (1 - v_decay / 4096) v + u + bias;
+    z = [v > vth];   v <- 0 where z
+
+    a: summed weighted input. u: synaptic current. v: membrane potential. i_decay, v_decay: 0 .. 4096.
+    vth: threshold mantissa; from 2^17 on v cannot reach it and is the result.
+    """
+
+    i_decay: int
+    v_decay: int
+    vth: int
+
+    @property
+    def spiking(self) -> bool:
+        return self.vth < UNREACHABLE_VTH
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Neurons, and the synapses that lead to them.
+
+    number: of the layer in the file. shape: (neurons,) or (channels, height, width). connection: integer
+    weights from the layer before. recurrent: from the layer's own spikes, one step later. bias: shape
+    (neurons,), in threshold mantissas. delay: steps, shape (1 or neurons, 1 or neurons before), or None.
+    share: inputs that one read-out averages. message_bits: of an input that is not 0/1.
+    """
+
+    number: int
+    kind: str
+    shape: Shape
+    neuron: Cuba
+    connection: Connection
+    bias: IntArray
+    recurrent: Dense | None = None
+    delay: IntArray | None = None
+    share: int = 1
+    message_bits: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"layer{self.number}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """All layers that have neurons, in their order, and the shape of the input."""
+
+    input_shape: Shape
+    layers: tuple[Layer, ...]
+
+
+def read_layers(tree: Mapping[str, Any], where: str) -> Model:
+    """Read the group ``layer``; raises ModelNotSupported with everything that cannot be converted exactly."""
+    from snn_deploy.convert.frontends.lavadl.kinds import Before, read_layer
+
+    if not tree or set(tree) != {str(i) for i in range(len(tree))}:
+        found = ", ".join(tree) or "no layer"
+        raise ModelNotSupported(
+            "layers must be numbered from 0", where=where, found=found, allowed="0, 1, ..."
+        )
+    violations: list[Violation] = []
+    layers: list[Layer] = []
+    before, first = Before(), None
+    for i in range(len(tree)):
+        try:
+            layer, before = read_layer(tree[str(i)], f"{where}/{i}", before, i)
+        except ModelNotSupported as error:
+            violations += error.violations
+            layer, before = None, Before()
+        if i == 0:
+            first = before.shape
+        if layer is not None:
+            layers.append(layer)
+    violations = violations or _order_violations(layers, where, len(tree))
+    if violations:
+        raise ModelNotSupported(violations)
+    return Model(_input_shape(layers[0], first), tuple(layers))
+
+
+def _order_violations(layers: list[Layer], where: str, count: int) -> list[Violation]:
+    if not layers:
+        return [Violation("no layer with neurons", where, f"{count} layers")]
+    return [
+        Violation(
+            "only the last layer can be a read-out, whose neurons do not spike",
+            f"{where}/{layer.number}",
+            f"{layer.kind}, vThMant {layer.neuron.vth}",
+            f"vThMant < {UNREACHABLE_VTH}",
+        )
+        for layer in layers[:-1]
+        if not layer.neuron.spiking
+    ]
+
+
+def _input_shape(layer: Layer, stated: Shape | None) -> Shape:
+    """The shape that an input layer states, else what the first layer takes."""
+    if layer.kind == "input":
+        return layer.shape
+    if layer.number and stated is not None:
+        return stated
+    taken = layer.connection
+    return taken.input_shape if isinstance(taken, Conv2d) else (size(taken)[1],)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import lava_nets as nets
 import numpy as np
@@ -175,25 +176,32 @@ def _islands(rng: Rng) -> Artifact:
     return nets.artifact({"x": (10,), "y": (5,), "unused": (3,)}, populations, edges, ("a", "b", "alone"))
 
 
+#: The first six, one for each mechanism, run by default; 'make test-all' runs all.
 NETWORKS: list[Callable[[Rng], Artifact]] = [
-    _feed_forward,
     _recurrent,
     _initial_state,
     _switched,
-    _delayed,
     _skips,
-    _sparse,
     _convolution,
+    _islands,
+    _feed_forward,
+    _delayed,
+    _sparse,
     _split_node,
     _wide_skip,
-    _islands,
 ]
-
-
 #: Populations whose initial state no silent past leads to.
 SWITCHED = {_switched: ["a", "b", "c"], _split_node: ["a#0"]}
 
-STREAMABLE = [_feed_forward, _skips, _split_node, _convolution]
+STREAMABLE = [_skips, _convolution, _feed_forward, _split_node]
+
+
+def _quick_first(networks: list[Callable[[Rng], Artifact]], quick: int) -> list[Any]:
+    """Parameters by name, those after the first ``quick`` marked slow."""
+    return [
+        pytest.param(make, id=make.__name__.strip("_"), marks=[pytest.mark.slow] if i >= quick else [])
+        for i, make in enumerate(networks)
+    ]
 
 
 def _check(artifact: Artifact, strategy: Strategy, batch: int | None, samples: int = 4) -> dict[str, object]:
@@ -217,13 +225,13 @@ def _check(artifact: Artifact, strategy: Strategy, batch: int | None, samples: i
     return dict(result.notes)
 
 
-@pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__.strip("_"))
+@pytest.mark.parametrize("make", _quick_first(NETWORKS, 6))
 def test_blocks_equal_the_integer_equations(make: Callable[[Rng], Artifact]) -> None:
     notes = _check(make(np.random.default_rng(12)), "block", 2)
     assert notes["switched_on"] == SWITCHED.get(make, [])
 
 
-@pytest.mark.parametrize("make", STREAMABLE, ids=lambda m: m.__name__.strip("_"))
+@pytest.mark.parametrize("make", _quick_first(STREAMABLE, 2))
 def test_streams_equal_the_integer_equations(make: Callable[[Rng], Artifact]) -> None:
     notes = _check(make(np.random.default_rng(12)), "stream", None)
     assert notes["strategy"] == "stream" and notes["lava_runs"] == 1

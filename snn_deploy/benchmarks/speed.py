@@ -1,7 +1,9 @@
 """``bench speed``: our kernels, stock Lava and float peers on the same networks, in one run, as ratios.
 
 Speeds of a shared machine mean little alone; ratios of one run do. Every measurement has a process of
-its own with one thread for BLAS and PyTorch. The peers run float neurons: they are not exact to Loihi.
+its own with one thread for BLAS and PyTorch, and its speed is the best of many runs by that thread's CPU
+time; Lava, which has many processes, and two threads are measured by the wall clock. The peers run float
+neurons: they are not exact to Loihi.
 """
 
 from __future__ import annotations

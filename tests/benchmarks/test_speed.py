@@ -20,7 +20,7 @@ from snn_deploy.benchmarks.speed_networks import (
     neuron_steps,
     spikes,
 )
-from snn_deploy.cli.bench import render_speed
+from snn_deploy.benchmarks.texts import speed_text
 from snn_deploy.convert.ranges import check_ranges
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.errors import BackendUnavailable
@@ -79,7 +79,7 @@ def test_ratios_are_quotients_of_one_run() -> None:
     assert found["two threads over one"] == 1.75
     assert found["ns per neuron-step"] == pytest.approx(2500.0)
     entry = _entry()
-    text = render_speed({"networks": {"net": {**entry, "ratios": found}}, "report": "speed.json"})
+    text = speed_text({"networks": {"net": {**entry, "ratios": found}}, "report": "speed.json"})
     assert "norse" in text and "x50.0" in text and "Lava, run" in text
 
 

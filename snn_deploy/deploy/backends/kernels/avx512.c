@@ -66,11 +66,15 @@ static inline VF vf_clip(VF v)
     return _mm512_max_ps(_mm512_min_ps(v, limit), _mm512_sub_ps(_mm512_setzero_ps(), limit));
 }
 
-static inline uint32_t vf_fire(VF *v, VF threshold)
+#define FIRE_TILE
+static inline __attribute__((always_inline)) uint64_t fire_tile(VF v[4], VF threshold)
 {
-    const __mmask16 quiet = _mm512_cmp_ps_mask(*v, threshold, _CMP_LE_OQ);
-    *v = _mm512_maskz_mov_ps(quiet, *v);
-    return (uint16_t)~quiet;
+    __mmask16 quiet[4];
+    for (int i = 0; i < 4; i++) {
+        quiet[i] = _mm512_cmp_ps_mask(v[i], threshold, _CMP_LE_OQ);
+        v[i] = _mm512_maskz_mov_ps(quiet[i], v[i]);
+    }
+    return ~(uint64_t)_mm512_kunpackd(_mm512_kunpackw(quiet[3], quiet[2]), _mm512_kunpackw(quiet[1], quiet[0]));
 }
 
 #include "tile.inc"

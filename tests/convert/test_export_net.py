@@ -14,12 +14,16 @@ import numpy as np
 import pytest
 
 from snn_deploy.convert.connections import Dense
+from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.export_net import write_net
 from snn_deploy.convert.frontends import read_model
 from snn_deploy.convert.network import Input, Output
 from snn_deploy.convert.quantised import QuantisedNetwork
+from snn_deploy.deploy.backends.fixed import FixedBackend
+from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.errors import ModelNotSupported
 from tests import net_files as net
+from tests.nir_models import two_layers
 
 RNG = np.random.default_rng(8)
 
@@ -110,6 +114,23 @@ def test_what_the_format_lacks_is_refused_by_name(tmp_path: Path, case: str) -> 
     with pytest.raises(ModelNotSupported, match=f"a .net file cannot hold {message}"):
         write_net(tmp_path / "refused.net", network)
     assert not (tmp_path / "refused.net").exists()
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_graph_is_quantised_to_what_the_file_holds(tmp_path: Path, recurrent: bool) -> None:
+    graph = two_layers((12, 40, 16), seed=1, recurrent=recurrent)
+    graph.metadata = Contract(1e-3).metadata()
+    with pytest.raises(ModelNotSupported, match="weights of more than 8 bits"):
+        write_net(tmp_path / "a.net", convert_graph(graph, Options(level=0)).network)
+    network = convert_graph(graph, Options(net=True)).network
+    write_net(tmp_path / "a.net", network)
+    again = read_model(tmp_path / "a.net").integers
+    assert again is not None
+    spikes = {"in": (RNG.random((2, 60, 12)) < 0.7).astype(np.uint8)}
+    first = FixedBackend().run_network(network, spikes, record=["b"]).spikes["b"]
+    second = FixedBackend().run_network(again, {"input": spikes["in"]}, record=["layer1"]).spikes["layer1"]
+    np.testing.assert_array_equal(first, second)
+    assert len(set(first.sum(axis=(0, 1)).tolist())) > 1
 
 
 def test_convert_writes_it(tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ def convert(
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
     export_net: Annotated[
-        Path | None, typer.Option(help="Also write the integers here, as lava-dl's netx loads them (.net).")
+        Path | None,
+        typer.Option(
+            help="Also write the integers here for lava-dl's netx (.net), and quantise to what it holds."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,6 +57,7 @@ def convert(
         budget=budget,
         graded=graded,
         seed=seed,
+        net=export_net is not None,
     )
     artifact = convert_file(model, options, calibration)
     if export_net is not None:

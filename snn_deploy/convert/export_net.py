@@ -25,9 +25,22 @@ from snn_deploy.convert.quantised import (
 from snn_deploy.convert.ranges import BIAS_MANT, DELAY
 from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.files import atomic_write
+from snn_deploy.hw_profiles import Profile
 
 #: Entries of the largest matrix that is written out.
 _MOST_ENTRIES = 1 << 26
+
+
+#: netx gives every bias this exponent.
+_BIAS_EXP = 6
+
+
+def narrowed(profile: Profile) -> Profile:
+    """The profile with the integers that both it and the format hold, for quantisation."""
+    weight_exp = profile.integers.weight_exp.model_copy(update={"low": 0, "high": 0})
+    bias_exp = profile.integers.bias_exp.model_copy(update={"low": _BIAS_EXP, "high": _BIAS_EXP})
+    integers = profile.integers.model_copy(update={"weight_exp": weight_exp, "bias_exp": bias_exp})
+    return profile.model_copy(update={"integer_formats": integers})
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.export_net import narrowed
 from snn_deploy.convert.frontends import Source, read_model
 from snn_deploy.convert.network import Input
 from snn_deploy.convert.pipeline import Prepared, prepare
@@ -45,7 +46,7 @@ class Options:
     reset: "zero", likewise. bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
-    seed: of generated calibration spikes.
+    seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
     """
 
     profile: str = "loihi2"
@@ -56,6 +57,7 @@ class Options:
     budget: float | None = None
     graded: int = 0
     seed: int = 0
+    net: bool = False
 
 
 def convert_file(path: Path, options: Options, calibration: Path | None = None) -> Artifact:
@@ -140,12 +142,13 @@ def _artifact(
 ) -> Artifact:
     network = prepared.network
     spikes = generated_spikes(network, options.seed) if calibration is None else calibration
+    profile = load_profile(options.profile)
     integers = quantise_network(
         network,
-        load_profile(options.profile),
+        narrowed(profile) if options.net else profile,
         spikes,
         bits=options.bits,
-        level=options.level,
+        level=0 if options.net and options.level == "auto" else options.level,
         budget=options.budget,
         generated=calibration is None,
     )

@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 
 from snn_deploy.convert.artifact import hash_integers
+from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.export_net import write_net
 from snn_deploy.convert.frontends import read_model
 from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.backends.fixed import FixedBackend
 from snn_deploy.deploy.backends.fixed.pipelined import stream
+from snn_deploy.deploy.conversion import Options, convert_graph
 from tests import net_files as net
+from tests.nir_models import two_layers
 
 try:
     VERSION = version("lava-dl")
@@ -122,10 +125,10 @@ class Job:
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
     """All cases, run by one process: importing lava-dl takes longer than they do."""
     found = {}
-    for case, layers in {**BIASED, **DELAYED, **DRIVEN}.items():
+    for case, layers in {**BIASED, **DELAYED, **DRIVEN, "quantised": []}.items():
         folder = tmp_path_factory.mktemp("netx")
-        network = _written(folder, layers)
-        stimulus = (RNG.random((STEPS, *network.inputs[0].shape)) < 0.3).astype(np.uint8)
+        network = _written(folder, layers) if layers else _quantised(folder)
+        stimulus = (RNG.random((STEPS, *network.inputs[0].shape)) < (0.3 if layers else 0.7)).astype(np.uint8)
         if case in DRIVEN:
             found[case] = Job(folder, network, WEIGHT * HELD + BIAS, STEPS)
         else:
@@ -149,6 +152,15 @@ def _written(folder: Path, layers: list[dict[str, Any]]) -> QuantisedNetwork:
     return network
 
 
+def _quantised(folder: Path) -> QuantisedNetwork:
+    """A recurrent float network that was quantised for the format."""
+    graph = two_layers((12, 40, 16), seed=1, recurrent=True)
+    graph.metadata = Contract(1e-3).metadata()
+    network = convert_graph(graph, Options(net=True)).network
+    write_net(folder / "written.net", network)
+    return network
+
+
 def _same(lava: Any, ours: Any) -> None:
     np.testing.assert_array_equal(lava, ours)
     assert 0 < lava.mean() < 0.9
@@ -159,11 +171,12 @@ def test_version() -> None:
     assert VERSION == "0.6.0"
 
 
-@pytest.mark.parametrize("case", BIASED)
+@pytest.mark.parametrize("case", [*BIASED, "quantised"])
 def test_netx_gives_our_spikes_on_lavas_time_line(jobs: dict[str, Job], case: str) -> None:
     job = jobs[case]
     last = job.network.populations[-1].name
-    spikes = stream(job.network, {"input": job.stimulus.reshape(1, STEPS, -1)}).spikes[last]
+    given = {job.network.inputs[0].name: job.stimulus.reshape(1, STEPS, -1)}
+    spikes = stream(job.network, given).spikes[last]
     _same(job.lava(), spikes[:STEPS])
 
 

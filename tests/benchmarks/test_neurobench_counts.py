@@ -32,7 +32,7 @@ def run() -> Run:
     """A recurrent network with many weights that round to zero."""
     rng = np.random.default_rng(4)
     graph = two_layers((24, 30, 12), seed=4, recurrent=True)
-    artifact = convert_graph(graph, Options(profile="loihi1", dt=1e-3, reset="zero"))
+    artifact = convert_graph(graph, Options(profile="loihi1", dt=1e-3, reset="zero", level=0))
     inputs = {"in": (rng.random((SAMPLES, STEPS, 24)) < 0.2).astype(np.uint8)}
     result = backends.get("fixed").run(artifact, inputs, record=["a", "b"])
     rasters = {

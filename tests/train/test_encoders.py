@@ -20,7 +20,7 @@ def test_layers_of_each_encoder(encoder, types):
     config = describe(encoder, {"a": 5, "b": 7}, RECIPE, task="t", seed=4)
     assert [layer.type for layer in config.towers["b"]] == types
     assert config.towers["b"][0].inputs == 7
-    assert config.towers["b"][-1].outputs == 6
+    assert config.towers["b"][-1].size == 6
     assert (config.encoder, config.task, config.seed) == (encoder, "t", 4)
     assert set(config.versions) == {"torch", "norse", "numpy"}
     assert not any(layer.bias for layer in config.towers["a"] if layer.type == "Linear")

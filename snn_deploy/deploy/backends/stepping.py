@@ -122,6 +122,9 @@ def same_step_order(names: Sequence[str], inside: Sequence[Edge]) -> list[str]:
 
 def _drive(synapse: Synapses, raster: Spikes) -> NDArray[Any]:
     samples, steps, width = raster.shape
+    if not raster.any():  # an input that was left out: no product of its size
+        nothing = synapse.apply(np.zeros((1, width), dtype=raster.dtype))
+        return np.broadcast_to(nothing, (samples, steps, nothing.shape[-1]))
     delay = min(synapse.delay, steps)
     weighted = synapse.apply(np.ascontiguousarray(raster[:, : steps - delay]).reshape(-1, width))
     weighted = weighted.reshape(samples, steps - delay, weighted.shape[-1])

@@ -353,6 +353,6 @@ def test_two_hundred_runs_leave_no_trace() -> None:
         if run == 0:
             before = _held()
     after = _held()
-    assert after[:2] == before[:2]
+    assert after[0] <= before[0] and after[1] <= before[1]  # descriptors, threads: fewer is no growth
     assert after[2] - before[2] < 20 << 20
     assert not _left(os.getpid())

@@ -78,6 +78,8 @@ def _render(result: Mapping[str, Any]) -> str:
 
 def quantisation_lines(report: Mapping[str, Any]) -> list[str]:
     """Level and count error of each layer, what the planes cost, and whether the gate holds."""
+    if "gate" not in report:  # the source was integers already
+        return [f"  integers {report['integers']}"]
     errors = report["gate"]["count_errors"]
     lines = []
     for node, level in report["levels"].items():

@@ -218,3 +218,10 @@ def test_a_changed_integer_is_noticed(converted, tmp_path):
     done = snn_deploy("inspect", tmp_path / "m.snn")
     assert done.returncode == 7
     assert "stored hash" in done.stderr
+
+
+def test_a_lava_dl_file_converts_to_its_own_integers(shared_data, tmp_path):
+    done = snn_deploy("convert", shared_data / "nets" / "lavadl_oxford.net", "-o", tmp_path / "ox.snn")
+    assert done.returncode == 0, done.stderr
+    assert "integers as the .net file states them" in done.stdout
+    assert snn_deploy("inspect", tmp_path / "ox.snn").returncode == 0

@@ -261,7 +261,7 @@ def test_random_networks(seed):
     for i, size in enumerate(sizes):
         nodes[f"p{i}"] = draw.neuron(size)
         last = sources[-1]
-        for source, width in {last, *(s for s in sources if rng.random() < 0.4)}:
+        for source, width in sorted({last, *(s for s in sources if rng.random() < 0.4)}):
             name = f"w_{source}_{i}"
             nodes[name] = (draw.affine if rng.random() < 0.5 else draw.linear)(size, width, 1.1)
             entry = name

@@ -19,6 +19,13 @@ def convert(
         float | None, typer.Option(help="Time step in seconds, where the model states none.")
     ] = None,
     reset: Annotated[str | None, typer.Option(help="Reset mode, where the model states none: zero.")] = None,
+    decay: Annotated[
+        str | None,
+        typer.Option(
+            help="What a step leaves of a state, where the model does not say: euler, 1 - dt / tau (the default), "
+            "or exponential, exp(-dt / tau), as in Sinabs."
+        ),
+    ] = None,
     bits: Annotated[int, typer.Option(help="Bits a weight.")] = 8,
     level: Annotated[
         str, typer.Option(help="Rung of the ladder of weight planes: auto, or 0 (one plane) to 7 (finest).")
@@ -52,6 +59,7 @@ def convert(
         profile=profile,
         dt=dt,
         reset=reset,
+        decay=decay,
         bits=bits,
         level=parse_level(level),
         budget=budget,

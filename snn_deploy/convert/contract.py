@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from snn_deploy.errors import ModelNotSupported, Violation
 
 _log = logging.getLogger(__name__)
 
 ResetMode = Literal["zero"]
+Decay = Literal["euler", "exponential"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Contract:
     strict_threshold: a neuron spikes when v > v_threshold, not at equality.
     recurrent_delay: steps from a spike to its effect over a cycle of the graph.
     initial_state: v starts at v_leak and i at 0, as in Norse.
+    decay: what a step leaves of a state: "euler", 1 - dt / tau, or "exponential", exp(-dt / tau).
     """
 
     dt: float
@@ -34,6 +36,7 @@ class Contract:
     strict_threshold: bool = True
     recurrent_delay: int = 1
     initial_state: str = "v=v_leak,i=0"
+    decay: Decay = "euler"
 
     def metadata(self) -> dict[str, Any]:
         """The contract as NIR metadata."""
@@ -43,18 +46,29 @@ class Contract:
             "strict_threshold": self.strict_threshold,
             "recurrent_delay": self.recurrent_delay,
             "initial_state": self.initial_state,
+            "decay": self.decay,
         }
 
     @staticmethod
-    def resolve(metadata: dict[str, Any], dt: float | None = None, reset: str | None = None) -> Contract:
-        """Build the contract from NIR metadata, flags taking precedence.
+    def resolve(
+        metadata: dict[str, Any],
+        dt: float | None = None,
+        reset: str | None = None,
+        decay: str | None = None,
+    ) -> Contract:
+        """Build the contract from NIR metadata, flags taking precedence; without either, decays are Euler's.
 
         Raises ModelNotSupported with all that is missing, and all that asks for semantics that Loihi lacks.
         A flag that the metadata does not bear out is logged as a warning.
         """
         stated_dt = _stated("dt", metadata.get("dt"), dt)
         stated_reset = _stated("reset", _text(metadata.get("reset")), reset)
+        stated_decay = _text(metadata.get("decay", "euler")) if decay is None else decay
         violations = [*_dt_violations(stated_dt), *_reset_violations(stated_reset)]
+        if stated_decay not in get_args(Decay):
+            violations.append(
+                Violation("this decay is not known", "decay", str(stated_decay), " or ".join(get_args(Decay)))
+            )
         for key, only in _ONLY.items():
             found = _text(metadata.get(key, only))
             if found != only:
@@ -65,7 +79,7 @@ class Contract:
                 )
         if violations:
             raise ModelNotSupported(violations)
-        return Contract(dt=float(stated_dt))
+        return Contract(dt=float(stated_dt), decay=stated_decay)
 
 
 #: What the contract fixes to one value.

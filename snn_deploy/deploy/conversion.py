@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _RECORDED_VERSIONS = ("numpy", "nir", "h5py", "torch", "norse")
-#: Options that quantisation takes.
-_QUANTISING = ("bits", "level", "budget", "graded")
+#: Options that act on floats.
+_QUANTISING = ("bits", "level", "budget", "graded", "decay")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Options:
     """What ``convert`` can be told.
 
     profile: hardware profile, a name or a path. dt: seconds, where the graph does not state it.
-    reset: "zero", likewise. bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
+    reset: "zero", likewise. decay: "euler" or "exponential", likewise; Euler where nothing states it. bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
@@ -52,6 +52,7 @@ class Options:
     profile: str = "loihi2"
     dt: float | None = None
     reset: str | None = None
+    decay: str | None = None
     bits: int = 8
     level: Level = "auto"
     budget: float | None = None
@@ -90,7 +91,7 @@ def convert_graph(
 
 
 def _prepared(graph: nir.NIRGraph, options: Options) -> Prepared:
-    contract = Contract.resolve(graph.metadata, options.dt, options.reset)
+    contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay)
     prepared = prepare(graph, contract, options.graded)
     _check_graded(prepared.network.inputs, load_profile(options.profile))
     return prepared

@@ -15,6 +15,7 @@ from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends.nir_file import read_graph
 from snn_deploy.convert.pipeline import prepare
 from snn_deploy.deploy.backends import float_reference
+from snn_deploy.errors import ModelNotSupported
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAMES = sorted(path.stem for path in FIXTURES.glob("*.npz"))
@@ -36,13 +37,21 @@ def with_outcome(*outcomes):
     return pytest.mark.parametrize("name", [n for n in NAMES if stored(n)[0]["outcome"] in outcomes])
 
 
-def run(name):
-    """Our float run of a fixture, under the contract that it states."""
-    facts, inputs, _, _ = stored(name)
-    graph = read_graph(FIXTURES / f"{name}.nir")
-    contract = Contract.resolve(graph.metadata, dt=facts["dt"], reset=facts["reset"])
+def graph_of(name):
+    return read_graph(FIXTURES / f"{name}.nir")
+
+
+def run(name, **instead):
+    """Our float run of a fixture under the contract that it states, as (spikes, membranes) by node."""
+    facts, inputs, _, _ = {**stored(name)[0], **instead}, *stored(name)[1:]
+    graph = instead.get("graph", graph_of(name))
+    contract = Contract.resolve(graph.metadata, facts["dt"], facts["reset"], facts["decay"])
     source = next(key for key, node in graph.nodes.items() if isinstance(node, nir.Input))
-    return float_reference.run(prepare(graph, contract).network, {source: inputs})
+    network = prepare(graph, contract).network
+    result = float_reference.run(network, {source: inputs})
+    units = {p.name: (p.v_reset, p.gap) for p in network.populations}
+    volts = {node: units[node][0] + units[node][1] * v for node, v in result.membranes.items()}
+    return result.rasters, volts
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,10 +69,45 @@ def test_a_fixture_is_small_and_every_layer_of_it_works(name):
 
 @with_outcome("exact")
 def test_every_spike_is_that_of_the_framework(name):
-    """No membrane of these runs lies within rounding of its threshold."""
+    """No membrane of these runs lies within rounding of its threshold; exporters round parameters to float32."""
     _, _, spikes, membranes = stored(name)
-    result = run(name)
+    rasters, volts = run(name)
     for node, raster in spikes.items():
-        np.testing.assert_array_equal(result.rasters[node], raster, err_msg=node)
+        np.testing.assert_array_equal(rasters[node], raster, err_msg=node)
     for node, values in membranes.items():
-        np.testing.assert_allclose(result.membranes[node], values, rtol=1e-5, atol=1e-5, err_msg=node)
+        np.testing.assert_allclose(volts[node], values, rtol=0, atol=1e-5 * np.abs(values).max(), err_msg=node)
+
+
+@with_outcome("refused")
+def test_a_refusal_names_what_the_file_cannot_say(name):
+    facts = stored(name)[0]
+    silent = {"reset": "zero"} if facts["framework"] == "Norse to_nir" else {"reset": None}
+    with pytest.raises(ModelNotSupported, match=facts["refusal"]):
+        run(name, **silent)
+    if facts["reset"] == "subtract":
+        with pytest.raises(ModelNotSupported, match="this reset mode does not exist on Loihi"):
+            run(name)
+
+
+@with_outcome("differs")
+def test_a_file_that_cannot_be_right_is_warned_of(name, caplog):
+    facts, _, spikes, _ = stored(name)
+    with caplog.at_level(logging.WARNING):
+        rasters, _ = run(name)
+    assert facts["refusal"] in caplog.text
+    assert any(np.any(rasters[node] != raster) for node, raster in spikes.items())
+
+
+def test_the_gain_that_norse_leaves_out_is_all_that_differs():
+    graph = graph_of("norse-cuba")
+    node = graph.nodes["1"]
+    node.w_in = node.tau_syn / stored("norse-cuba")[0]["dt"]
+    rasters, _ = run("norse-cuba", graph=graph)
+    np.testing.assert_array_equal(rasters["1"], stored("norse-cuba")[2]["1"])
+
+
+@pytest.mark.parametrize("name", ["sinabs-subtract", "rockpool-lif"])
+def test_another_reset_gives_other_spikes(name):
+    """So the refusal is worth its while: --reset zero accepts them."""
+    rasters, _ = run(name, reset="zero")
+    assert any(np.mean(rasters[node] != raster) > 0.01 for node, raster in stored(name)[2].items())

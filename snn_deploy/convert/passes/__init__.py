@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from snn_deploy.convert.network import Network
+from snn_deploy.convert.passes.decay import as_euler_steps
 from snn_deploy.convert.passes.relay import relay_long_delays
 
-_PASSES = (relay_long_delays,)
+_PASSES = (as_euler_steps, relay_long_delays)
 
 
 def run_passes(network: Network) -> Network:

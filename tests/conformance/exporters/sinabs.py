@@ -27,6 +27,10 @@ def references() -> Iterator[Reference]:
     yield _reference("conv2d", _conv2d(ZERO), (2, 8, 8), 0.1, note=note)
     yield _reference("conv1d", _conv1d(), (2, 12), 0.2, note=note)
     yield _reference(
+        "lif", _lif(), (12,), 0.3, decay="exponential",
+        note=f"{note}; decays are exponential, tau in steps: --dt 1 --decay exponential",
+    )
+    yield _reference(
         "subtract", _conv2d(SUBTRACT), (2, 8, 8), 0.1, reset="subtract", outcome="refused",
         refusal="reset", note="its default reset, by subtraction, does not exist on Loihi",
     )  # fmt: skip
@@ -63,6 +67,19 @@ def _conv1d() -> nn.Sequential:
     return net
 
 
+def _lif() -> nn.Sequential:
+    torch.manual_seed(11)
+    net = nn.Sequential(
+        nn.Linear(12, 14),
+        sl.LIFSqueeze(batch_size=SAMPLES, tau_mem=torch.linspace(4.0, 20.0, 14), spike_threshold=torch.full((14,), 0.5), **ZERO),
+        nn.Linear(14, 6),
+        sl.ExpLeakSqueeze(batch_size=SAMPLES, tau_mem=torch.linspace(5.0, 30.0, 6), norm_input=True),
+    )
+    with torch.no_grad():
+        net[0].weight.add_(0.15)
+    return net
+
+
 def _reference(name: str, net: nn.Sequential, shape: tuple[int, ...], rate: float, **says: str) -> Reference:
     inputs = spikes(shape, rate)
     signal = torch.from_numpy(inputs.astype(np.float64)).flatten(0, 1)  # Squeeze layers: samples and steps in one
@@ -80,4 +97,5 @@ def _reference(name: str, net: nn.Sequential, shape: tuple[int, ...], rate: floa
                 values = raster(signal.unflatten(0, (SAMPLES, STEPS)).unbind(1))
                 (membranes if isinstance(layer, sl.ExpLeak) else spiked)[str(index)] = values
     rasters = {node: values.astype(np.uint8) for node, values in spiked.items()}
-    return Reference(name, graph, inputs, 1e-3, rasters, membranes, **says)
+    dt = 1.0 if "decay" in says else 1e-3
+    return Reference(name, graph, inputs, dt, rasters, membranes, **says)

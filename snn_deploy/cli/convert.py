@@ -10,6 +10,8 @@ import typer
 
 from snn_deploy.cli.output import JsonOption, emit
 
+_DECAYS = "euler, 1 - dt / tau a step (the default), or exponential, exp(-dt / tau), as in Sinabs"
+
 
 def convert(
     model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors, graph.nir or network.net")],
@@ -19,13 +21,7 @@ def convert(
         float | None, typer.Option(help="Time step in seconds, where the model states none.")
     ] = None,
     reset: Annotated[str | None, typer.Option(help="Reset mode, where the model states none: zero.")] = None,
-    decay: Annotated[
-        str | None,
-        typer.Option(
-            help="What a step leaves of a state, where the model does not say: euler, 1 - dt / tau (the default), "
-            "or exponential, exp(-dt / tau), as in Sinabs."
-        ),
-    ] = None,
+    decay: Annotated[str | None, typer.Option(help=f"Decay, where the model states none: {_DECAYS}.")] = None,
     bits: Annotated[int, typer.Option(help="Bits a weight.")] = 8,
     level: Annotated[
         str, typer.Option(help="Rung of the ladder of weight planes: auto, or 0 (one plane) to 7 (finest).")

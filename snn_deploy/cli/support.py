@@ -1,4 +1,4 @@
-"""List what can be converted: every NIR primitive, who writes it, and which engines run it."""
+"""List what can be converted: every NIR primitive, who writes it, what runs it; and layers of .net files."""
 
 from __future__ import annotations
 
@@ -9,20 +9,51 @@ from snn_deploy.cli.output import JsonOption, emit
 
 
 def support(as_json: JsonOption = False) -> None:
-    """Print the matrix of NIR primitives, the frameworks whose exporters write them, and the engines."""
+    """Print what exporters write and what becomes of it, what runs it, and the layers of .net files."""
     from dataclasses import asdict
 
-    from snn_deploy.convert.support import ENGINES, FRAMEWORKS, matrix
+    from snn_deploy.convert.support import ENGINES, frameworks, matrix, net_layers
 
-    rows = [asdict(row) for row in matrix()]
-    emit({"frameworks": FRAMEWORKS, "engines": ENGINES, "primitives": rows}, as_json, _render)
+    result = {
+        "frameworks": frameworks(),
+        "engines": ENGINES,
+        "primitives": [asdict(row) for row in matrix()],
+        "net_layers": [asdict(row) for row in net_layers()],
+    }
+    emit(result, as_json, _render)
 
 
 def _render(result: Mapping[str, Any]) -> str:
+    return "\n".join([*_primitives(result), "", *_exporters(result), "", *_net_layers(result)])
+
+
+def _primitives(result: Mapping[str, Any]) -> list[str]:
     columns = (*result["frameworks"], *result["engines"])
-    lines = [f"{'primitive':<10} " + " ".join(columns) + "  note"]
+    lines = [f"{'primitive':<10}  " + "  ".join(f"{column:<7}" for column in columns) + "  note"]
     for row in result["primitives"]:
-        has = (*row["exporters"], *row["engines"])
-        marks = " ".join(f"{'yes' if column in has else '-':<{len(column)}}" for column in columns)
-        lines.append(f"{row['primitive']:<10} {marks}  {row['note']}".rstrip())
-    return "\n".join(lines)
+        has = {**row["exporters"], **dict.fromkeys(row["engines"], "yes")}
+        marks = "  ".join(f"{has.get(column, '-'):<{max(7, len(column))}}" for column in columns)
+        lines.append(f"{row['primitive']:<10}  {marks}  {row['note']}".rstrip())
+    return lines
+
+
+def _exporters(result: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "A graph of a framework's exporter gives that framework's spikes (exact), or its file says something "
+        "else than the framework does (differs, with a warning), or it is refused by name:"
+    ]
+    for name, entry in result["frameworks"].items():
+        lines.append(f"{name} ({entry['package']}){': ' if entry['note'] else ''}{entry['note']}")
+        lines += [
+            f"  {graph:<12} {one['outcome']:<8} {one['note']}".rstrip()
+            for graph, one in entry["graphs"].items()
+        ]
+    return lines
+
+
+def _net_layers(result: Mapping[str, Any]) -> list[str]:
+    lines = [f"{'.net layer':<10}  read  written  what it is"]
+    for row in result["net_layers"]:
+        marks = [("yes" if row[key] else "-") for key in ("reads", "writes")]
+        lines.append(f"{row['layer']:<10}  {marks[0]:<4}  {marks[1]:<7}  {row['note']}".rstrip())
+    return lines

@@ -63,7 +63,7 @@ class Contract:
         """
         stated_dt = _stated("dt", metadata.get("dt"), dt)
         stated_reset = _stated("reset", _text(metadata.get("reset")), reset)
-        stated_decay = _text(metadata.get("decay", "euler")) if decay is None else decay
+        stated_decay: Any = _text(metadata.get("decay", "euler")) if decay is None else decay
         violations = [*_dt_violations(stated_dt), *_reset_violations(stated_reset)]
         if stated_decay not in get_args(Decay):
             violations.append(

@@ -30,6 +30,8 @@ from snn_deploy.hw_profiles import Profile
 #: Entries of the largest matrix that is written out.
 _MOST_ENTRIES = 1 << 26
 
+#: Kinds of layers that are written. A pool layer, once read, is a convolution and written as one.
+KINDS_WRITTEN = ("input", "flatten", "dense", "dense_rec", "conv", "average")
 
 #: netx gives every bias this exponent.
 _BIAS_EXP = 6

@@ -69,8 +69,8 @@ class Neuron(ABC):
                         where=where,
                         found=_worst(array, short),
                         allowed=f">= dt = {dt:g} s",
-                        remedy="Lower --dt to the value the network was trained with. Norse 1.1.0's own to_nir "
-                        "writes dt tau for tau: call it with dt=1.0, or convert the Norse module itself.",
+                        remedy="Lower --dt to that of the training. Norse 1.1.0's to_nir writes dt tau for "
+                        "tau: call it with dt=1.0, or convert the Norse module itself.",
                     )
                 )
         if self.spiking():

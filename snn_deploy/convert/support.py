@@ -1,53 +1,53 @@
-"""The support matrix: what each NIR primitive can come from, and what runs it.
+"""The support matrix: what each NIR primitive can come from, and what runs it; and the layers of .net files.
 
-The engines' columns are read off the registries of this package. The columns of other frameworks say
-which primitives their NIR exporters write: NIR's own generated table (docs/source/supported_primitives.md,
-30 January 2026) for snnTorch, Sinabs, Rockpool and Nengo; the module map of
-spikingjelly.activation_based.nir_exchange (2026) for SpikingJelly. "Norse" is this package's front end.
+Nothing is claimed here. The frameworks' columns are read from exporters.json, which
+``python -m tests.conformance.make_fixtures support`` writes from the graphs that the frameworks exported and
+ran themselves (tests/conformance/fixtures). The engines' columns are read off the registries of this package,
+those of .net files off the reader's and the writer's tables.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
-FRAMEWORKS = ("Norse", "snnTorch", "SpikingJelly", "Sinabs", "Rockpool", "Nengo")
 ENGINES = ("float", "fixed", "lava")
 
-#: Which exporters write a primitive.
-_WRITES: dict[str, frozenset[str]] = {
-    "snnTorch": frozenset({"Affine", "Linear", "Conv2d", "Flatten", "AvgPool2d", "LIF", "CubaLIF"}),
-    "SpikingJelly": frozenset({"Affine", "Linear", "Conv2d", "Flatten", "AvgPool2d", "IF", "LIF"}),
-    "Sinabs": frozenset({"Affine", "Conv1d", "Conv2d", "Flatten", "SumPool2d", "LIF", "IF", "LI"}),
-    "Rockpool": frozenset({"Affine", "Linear", "LIF", "CubaLIF", "LI"}),
-    "Nengo": frozenset({"Affine", "LIF", "LI"}),
-    "Norse": frozenset(
-        {
-            "Affine",
-            "Linear",
-            "Conv1d",
-            "Conv2d",
-            "Flatten",
-            "AvgPool2d",
-            "SumPool2d",
-            "LIF",
-            "CubaLIF",
-            "IF",
-            "LI",
-        }
-        | {"CubaLI"}
-    ),
-}
-_STRUCTURE = ("Input", "Output", "NIRGraph")
+#: What became of the graphs that hold a primitive, best first. exact: they give the framework's own spikes.
+#: differs: their file says something else than the framework does, with a warning. refused: by name.
+OUTCOMES = ("exact", "differs", "refused")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One primitive. exporters: frameworks that write it. engines: what runs it. note: what to know."""
+    """One primitive. exporters: framework that writes it -> outcome. engines: what runs it."""
 
     primitive: str
-    exporters: tuple[str, ...]
+    exporters: Mapping[str, str]
     engines: tuple[str, ...]
     note: str
+
+
+@dataclass(frozen=True)
+class NetRow:
+    """One kind of layer of a .net file. reads, writes: whether we do. note: what the layer is."""
+
+    layer: str
+    reads: bool
+    writes: bool
+    note: str
+
+
+@cache
+def frameworks() -> Mapping[str, Mapping[str, Any]]:
+    """Framework -> package (name and version), note, and graphs: name -> outcome, primitives, note."""
+    text = files("snn_deploy.convert").joinpath("exporters.json").read_text(encoding="utf-8")
+    document: dict[str, dict[str, Any]] = json.loads(text)
+    return document
 
 
 def matrix() -> tuple[Row, ...]:
@@ -69,6 +69,26 @@ def matrix() -> tuple[Row, ...]:
             note = "read-out: its membrane is the result" if model is not None and not model.spiking() else ""
         else:
             note = f"refused: {refused.get(name, 'no lowering')}"
-        exporters = FRAMEWORKS if name in _STRUCTURE else tuple(f for f in FRAMEWORKS if name in _WRITES[f])
-        rows.append(Row(name, exporters, ENGINES if name in known else (), note))
+        rows.append(Row(name, _exporters(name), ENGINES if name in known else (), note))
     return tuple(rows)
+
+
+def _exporters(primitive: str) -> dict[str, str]:
+    """The best that became of a graph with this primitive, by framework."""
+    found = {}
+    for framework, entry in frameworks().items():
+        outcomes = {g["outcome"] for g in entry["graphs"].values() if primitive in g["primitives"]}
+        if outcomes:
+            found[framework] = min(outcomes, key=OUTCOMES.index)
+    return found
+
+
+def net_layers() -> tuple[NetRow, ...]:
+    """One row for every kind of layer of lava-dl's .net files, in the reader's order."""
+    from snn_deploy.convert.export_net import KINDS_WRITTEN
+    from snn_deploy.convert.frontends.lavadl.kinds import KINDS
+
+    return tuple(
+        NetRow(kind, True, kind in KINDS_WRITTEN, (reader.__doc__ or "").strip().partition("\n")[0])
+        for kind, reader in KINDS.items()
+    )

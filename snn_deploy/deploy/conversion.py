@@ -43,7 +43,8 @@ class Options:
     """What ``convert`` can be told.
 
     profile: hardware profile, a name or a path. dt: seconds, where the graph does not state it.
-    reset: "zero", likewise. decay: "euler" or "exponential", likewise; Euler where nothing states it. bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
+    reset: "zero", likewise. decay: "euler" or "exponential", likewise, and Euler where nothing states it.
+    bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.

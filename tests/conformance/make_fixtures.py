@@ -1,11 +1,14 @@
 """Make the fixtures of one framework: run it in an environment that has it.
 
-    python -m tests.conformance.make_fixtures SpikingJelly      one framework's graphs and reference spikes
-    python -m tests.conformance.make_fixtures support           what all fixtures say, for 'snn-deploy support'
+    python -m tests.conformance.make_fixtures SpikingJelly     one framework's graphs and spikes
+    python -m tests.conformance.make_fixtures support          what all fixtures say, for 'snn-deploy support'
 
-The first writes tests/conformance/fixtures/FRAMEWORK-GRAPH.nir, by the framework's own exporter, and .npz:
-``input`` (samples, steps, *shape), ``spikes.NODE`` and ``membranes.NODE`` (samples, steps, neurons), and
-``facts``, a JSON object. The second writes snn_deploy/convert/exporters.json from these files alone.
+The packages are named in tests/conformance/exporters/__init__.py; SpikingJelly asks for Python 3.11,
+Rockpool for --no-deps. The first command writes tests/conformance/fixtures/FRAMEWORK-GRAPH.nir, by the
+framework's own exporter, and .npz: ``input`` (samples, steps, *shape), ``spikes.NODE`` and
+``membranes.NODE`` (samples, steps, neurons), and ``facts``, a JSON object; for a framework without an
+exporter, FRAMEWORK.json. The second writes snn_deploy/convert/exporters.json from these files and from the
+front end for Norse modules.
 """
 
 from __future__ import annotations
@@ -22,16 +25,24 @@ import h5py
 import nir
 import numpy as np
 
+from snn_deploy.convert.frontends.nir_file import read_graph
 from tests.conformance.exporters import FRAMEWORKS, Reference
 
 FIXTURES = Path(__file__).parent / "fixtures"
+SUPPORT = Path(__file__).parents[2] / "snn_deploy" / "convert" / "exporters.json"
 
 
 def make(framework: str) -> None:
     """Write all graphs of a framework."""
     module, packages = FRAMEWORKS[framework]
     package, _ = packages.split()[0].split("==")
-    for reference in import_module(f"tests.conformance.exporters.{module}").references():
+    exporter = import_module(f"tests.conformance.exporters.{module}")
+    if hasattr(exporter, "absent"):
+        _write_json(
+            FIXTURES / f"{module}.json", {"package": f"{package} {version(package)}", **exporter.absent()}
+        )
+        return
+    for reference in exporter.references():
         path = FIXTURES / f"{module}-{reference.name}.nir"
         _write_graph(path, reference.graph)
         _write_run(path.with_suffix(".npz"), framework, f"{package} {version(package)}", reference)
@@ -42,6 +53,7 @@ def make(framework: str) -> None:
 
 def _write_graph(path: Path, graph: nir.NIRGraph) -> None:
     """nir.write's file with its datasets whole: in chunks of their own they take ten times the space."""
+    graph.edges = sorted(graph.edges)  # some exporters keep them in a set
     nir.write(path, graph)
     with h5py.File(path) as chunked, h5py.File(path.with_suffix(".tmp"), "w", libver="latest") as whole:
         _copy(chunked, whole)
@@ -64,6 +76,62 @@ def _write_run(path: Path, framework: str, package: str, reference: Reference) -
     np.savez_compressed(path, input=reference.inputs, facts=np.array(json.dumps(facts)), **arrays)
 
 
+def _write_json(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def support() -> dict[str, Any]:
+    """Framework -> its package, and graph by graph what its exporter wrote and what became of it."""
+    frameworks: dict[str, Any] = {"Norse": _front_end()}
+    for framework, (module, _) in FRAMEWORKS.items():
+        entry: dict[str, Any] = {"package": "", "note": "", "graphs": {}}
+        for path in sorted(FIXTURES.glob(f"{module}-*.npz")):
+            with np.load(path) as stored:
+                facts = json.loads(str(stored["facts"]))
+            assert facts["framework"] == framework
+            written = sorted(_primitives(read_graph(path.with_suffix(".nir"))))
+            entry["package"] = facts["package"]
+            entry["graphs"][facts["graph"]] = {
+                "outcome": facts["outcome"],
+                "primitives": written,
+                "note": facts["note"],
+            }
+        if not entry["graphs"]:
+            searched = json.loads((FIXTURES / f"{module}.json").read_text(encoding="utf-8"))
+            entry["package"] = searched.pop("package")
+            entry["note"] = "no NIR exporter: none in " + ", ".join(searched)
+        frameworks[framework] = entry
+    return frameworks
+
+
+def _front_end() -> dict[str, Any]:
+    """What this package's own front end writes of the modules that tests/equivalence/test_norse.py runs."""
+    import torch
+
+    from snn_deploy.convert.frontends.norse.walk import to_nir
+    from tests.equivalence.test_norse import MODELS, READ_OUTS, TIME, sequence
+
+    made = {name: (make(), {"input": shape}) for name, (make, shape) in (MODELS | TIME).items()}
+    made |= {name: (sequence(make()), {"input": 7}) for name, make in READ_OUTS.items()}
+    written = set()
+    for module, shape in made.values():
+        torch.manual_seed(0)
+        written |= _primitives(to_nir(module.eval(), shape))
+    note = "snn-deploy's own front end for Norse modules and checkpoints"
+    graphs = {
+        "front end": {"outcome": "exact", "primitives": sorted(written), "note": f"{len(made)} modules"}
+    }
+    return {"package": f"norse {version('norse')}", "note": note, "graphs": graphs}
+
+
+def _primitives(graph: nir.NIRGraph) -> set[str]:
+    inner = [_primitives(node) for node in graph.nodes.values() if isinstance(node, nir.NIRGraph)]
+    return {type(node).__name__ for node in (graph, *graph.nodes.values())}.union(*inner)
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    make(sys.argv[1])
+    if sys.argv[1] == "support":
+        _write_json(SUPPORT, support())
+    else:
+        make(sys.argv[1])

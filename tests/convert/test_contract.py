@@ -30,12 +30,27 @@ def test_it_survives_its_own_metadata_as_text_bytes_and_numpy_numbers():
         ({**FULL, "strict_threshold": False}, {}, "strict_threshold: the graph asks for semantics"),
         ({**FULL, "recurrent_delay": 2}, {}, "found 2; allowed 1"),
         ({**FULL, "initial_state": "v=0"}, {}, "initial_state: the graph asks for semantics"),
+        ({**FULL, "decay": "linear"}, {}, "decay: this decay is not known; found linear"),
+        (FULL, {"decay": "Euler"}, "found Euler; allowed euler or exponential"),
     ],
 )
 def test_refusals(metadata, flags, message):
     with pytest.raises(ModelNotSupported) as caught:
         Contract.resolve(metadata, **flags)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stored", "flag", "decay"),
+    [
+        ("euler", None, "euler"),
+        (b"exponential", None, "exponential"),
+        ("euler", "exponential", "exponential"),
+    ],
+)
+def test_decay_is_the_flags_else_the_graphs(stored, flag, decay):
+    assert Contract.resolve({**FULL, "decay": stored}, decay=flag) == Contract(1e-3, decay=decay)
+    assert Contract.resolve({"dt": 1e-3, "reset": "zero"}).decay == "euler"
 
 
 def test_everything_missing_is_listed_at_once():

@@ -6,14 +6,19 @@ import json
 import subprocess
 import sys
 
+import h5py
 import nir
-import torch
 
-from snn_deploy.convert.frontends.norse.walk import to_nir
+from snn_deploy.convert.export_net import KINDS_WRITTEN, write_net
+from snn_deploy.convert.frontends import read_model
+from snn_deploy.convert.frontends.lavadl.kinds import KINDS
 from snn_deploy.convert.lowering import supported
-from snn_deploy.convert.support import ENGINES, matrix
+from snn_deploy.convert.support import ENGINES, OUTCOMES, frameworks, matrix, net_layers
+from tests import net_files as net
 from tests.conformance.cases import NAMES
-from tests.equivalence.test_norse import MODELS, READ_OUTS, TIME, sequence
+from tests.conformance.exporters import FRAMEWORKS
+from tests.conformance.make_fixtures import support
+from tests.convert.test_export_net import CASES
 
 
 def test_a_row_for_every_primitive_of_the_installed_nir():
@@ -30,21 +35,50 @@ def test_engines_run_what_has_a_lowering_and_a_conformance_case():
             assert row.primitive in NAMES
 
 
-def test_the_column_of_norse_is_what_the_front_end_writes():
-    written = {"Input", "Output", "NIRGraph"}
-    for make, shape in (MODELS | TIME).values():
-        torch.manual_seed(0)
-        written |= {type(node).__name__ for node in to_nir(make().eval(), {"input": shape}).nodes.values()}
-    for make in READ_OUTS.values():
-        written |= {type(n).__name__ for n in to_nir(sequence(make()).eval(), {"input": 7}).nodes.values()}
-    assert {row.primitive for row in matrix() if "Norse" in row.exporters} == written
+def test_the_frameworks_are_those_of_the_fixtures():
+    """If this fails, run 'python -m tests.conformance.make_fixtures support'."""
+    assert frameworks() == support()
+    assert list(frameworks()) == ["Norse", *FRAMEWORKS]
+
+
+def test_a_cell_is_the_best_outcome_of_its_graphs():
+    cells = {(row.primitive, framework): out for row in matrix() for framework, out in row.exporters.items()}
+    graphs = [(f, g) for f, entry in frameworks().items() for g in entry["graphs"].values()]
+    for (primitive, framework), outcome in cells.items():
+        found = [g["outcome"] for f, g in graphs if f == framework and primitive in g["primitives"]]
+        assert OUTCOMES.index(outcome) == min(OUTCOMES.index(one) for one in found)
+    assert set(cells) == {(p, f) for f, g in graphs for p in g["primitives"]}
+    assert set(cells.values()) == set(OUTCOMES)
+
+
+def test_a_framework_without_graphs_says_why():
+    silent = {name: entry["note"] for name, entry in frameworks().items() if not entry["graphs"]}
+    assert set(silent) == {"Nengo"}
+    assert silent["Nengo"].startswith("no NIR exporter: none in nengo ")
+
+
+def test_net_layers_are_the_readers_and_those_that_come_out_of_the_writer(tmp_path):
+    written = set()
+    for i, layers in enumerate(CASES.values()):
+        network = read_model(net.network(tmp_path / f"{i}.net", *layers)).integers
+        write_net(tmp_path / "again.net", network)
+        with h5py.File(tmp_path / "again.net") as handle:
+            written |= {group["type"][0].decode() for group in handle["layer"].values()}
+    assert written == set(KINDS_WRITTEN) == {row.layer for row in net_layers() if row.writes}
+    assert [row.layer for row in net_layers() if row.reads] == list(KINDS)
+    assert all(row.note.endswith(".") for row in net_layers())
 
 
 def test_the_command_prints_it():
     command = [sys.executable, "-m", "snn_deploy", "support"]
-    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     document = json.loads(
         subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout
     )
+    table, exporters, layers = (block.splitlines() for block in printed.split("\n\n"))
     assert len(table) == 1 + len(document["primitives"]) == 1 + len(matrix())
-    assert next(line for line in table if line.startswith("LIF ")).split()[1:] == ["yes"] * 9
+    lif = next(line for line in table if line.startswith("LIF ")).split()[1:]
+    assert lif == ["exact"] * 5 + ["refused", "-"] + ["yes"] * 3
+    for name, entry in frameworks().items():
+        assert any(line.startswith(f"{name} ({entry['package']})") for line in exporters)
+    assert len(layers) == 1 + len(document["net_layers"]) == 1 + len(KINDS)

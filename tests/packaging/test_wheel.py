@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 import snn_deploy
 from snn_deploy import hw_profiles
 
-SHIPPED = {".py", ".toml", ".j2", ".typed"}
+SHIPPED = {".py", ".toml", ".json", ".j2", ".typed"}
 NOT_SOURCE = {"build", "dist", "demo", "rooms"}
 
 

@@ -85,8 +85,8 @@ def _warn_of_missing_gain(graph: nir.NIRGraph, where: str) -> None:
     ]
     if suspects and "dt" not in graph.metadata:
         _log.warning(
-            "%s: w_in = 1 in %s. The exporters of Norse 1.1.0 and Rockpool 3.1.0 write that where the neuron's "
-            "current jumps by 1 (w_in = tau_syn / dt), and the spikes are others then. If the file is Norse's, "
+            "%s: w_in = 1 in %s. Exporters of Norse 1.1.0 and Rockpool 3.1.0 write that where a spike adds "
+            "1 to the current (w_in = tau_syn / dt), and the spikes are others then. If the file is Norse's, "
             "convert the module or its checkpoint itself.",
             where,
             ", ".join(suspects),

@@ -32,7 +32,9 @@ DT = 1e-3
 
 
 def references() -> Iterator[Reference]:
-    yield _reference("box", _box, 1.0, "written with to_nir(..., dt=1.0): its default spoils the time constants")
+    yield _reference(
+        "box", _box, 1.0, "written with to_nir(..., dt=1.0): its default spoils the time constants"
+    )
     yield _reference("iaf", _iaf, 1.0, "neurons without leak")
     yield _reference(
         "default_dt", _box, DT, "its default dt makes time constants 1000 times too small",
@@ -51,7 +53,10 @@ def _each(n: int, low: float, high: float) -> torch.Tensor:
 def _box() -> SequentialState:
     torch.manual_seed(8)
     lif = LIFBoxParameters(
-        tau_mem_inv=_each(16, 60, 200), v_th=_each(16, 0.3, 0.5), v_leak=_each(16, 0.0, 0.1), v_reset=_each(16, 0, 0)
+        tau_mem_inv=_each(16, 60, 200),
+        v_th=_each(16, 0.3, 0.5),
+        v_leak=_each(16, 0.0, 0.1),
+        v_reset=_each(16, 0, 0),
     )
     li = LIBoxParameters(tau_mem_inv=_each(5, 40, 90), v_leak=_each(5, -0.1, 0.1))
     return SequentialState(
@@ -89,7 +94,8 @@ def _reference(name: str, make: Any, dt: float, note: str, **says: Any) -> Refer
     found: dict[str, list[torch.Tensor]] = {}
     states: dict[str, Any] = {}
     with torch.no_grad():
-        for signal in torch.from_numpy(inputs.astype(np.float64)).unbind(1):
+        for step in torch.from_numpy(inputs.astype(np.float64)).unbind(1):
+            signal = step
             for path, module in net.named_children():
                 if isinstance(module, nn.Linear):
                     signal = module(signal)

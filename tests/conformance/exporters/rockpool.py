@@ -19,13 +19,18 @@ from rockpool.parameters import Constant
 from tests.conformance.exporters import Reference, spikes
 
 DT = 1e-3
-REFUSED = {"reset": "subtract", "decay": "exponential", "outcome": "refused", "refusal": "the reset mode is not"}
+REFUSED = {
+    "reset": "subtract",
+    "decay": "exponential",
+    "outcome": "refused",
+    "refusal": "the reset mode is not",
+}
 
 
 def references() -> Iterator[Reference]:
     yield _reference("lif", "reset by subtraction, several spikes a step; weights lie at a layer's input")
     yield _reference("recurrent", "reset by subtraction; the exporter leaves out the recurrent weights")
-    yield _reference("exp_syn", "its read-out decays by exp(-dt / tau)")
+    yield _reference("exp_syn", "its read-out adds and decays by exp(-dt / tau): no r of NIR's gives both")
 
 
 def _layers(name: str) -> list[TorchModule]:
@@ -34,7 +39,11 @@ def _layers(name: str) -> list[TorchModule]:
     memory = {"tau_mem": Constant(torch.linspace(0.008, 0.02, 10)), **neurons}
     synapse = {"tau_syn": Constant(torch.linspace(0.003, 0.006, 10))}
     last = {
-        "lif": lambda: [LIFTorch((10,), **memory, **synapse), LinearTorch((10, 10), has_bias=True), LIFNeuronTorch((10,), **memory)],
+        "lif": lambda: [
+            LIFTorch((10,), **memory, **synapse),
+            LinearTorch((10, 10), has_bias=True),
+            LIFNeuronTorch((10,), **memory),
+        ],
         "recurrent": lambda: [LIFTorch((10, 10), has_rec=True, **memory, **synapse)],
         "exp_syn": lambda: [ExpSynTorch(10, dt=DT, tau=Constant(torch.linspace(0.005, 0.03, 10)))],
     }[name]()

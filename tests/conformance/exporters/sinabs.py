@@ -27,7 +27,11 @@ def references() -> Iterator[Reference]:
     yield _reference("conv2d", _conv2d(ZERO), (2, 8, 8), 0.1, note=note)
     yield _reference("conv1d", _conv1d(), (2, 12), 0.2, note=note)
     yield _reference(
-        "lif", _lif(), (12,), 0.3, decay="exponential",
+        "lif",
+        _lif(),
+        (12,),
+        0.3,
+        decay="exponential",
         note=f"{note}; decays are exponential, tau in steps: --dt 1 --decay exponential",
     )
     yield _reference(
@@ -71,7 +75,12 @@ def _lif() -> nn.Sequential:
     torch.manual_seed(11)
     net = nn.Sequential(
         nn.Linear(12, 14),
-        sl.LIFSqueeze(batch_size=SAMPLES, tau_mem=torch.linspace(4.0, 20.0, 14), spike_threshold=torch.full((14,), 0.5), **ZERO),
+        sl.LIFSqueeze(
+            batch_size=SAMPLES,
+            tau_mem=torch.linspace(4.0, 20.0, 14),
+            spike_threshold=torch.full((14,), 0.5),
+            **ZERO,
+        ),
         nn.Linear(14, 6),
         sl.ExpLeakSqueeze(batch_size=SAMPLES, tau_mem=torch.linspace(5.0, 30.0, 6), norm_input=True),
     )
@@ -82,7 +91,9 @@ def _lif() -> nn.Sequential:
 
 def _reference(name: str, net: nn.Sequential, shape: tuple[int, ...], rate: float, **says: str) -> Reference:
     inputs = spikes(shape, rate)
-    signal = torch.from_numpy(inputs.astype(np.float64)).flatten(0, 1)  # Squeeze layers: samples and steps in one
+    signal = torch.from_numpy(inputs.astype(np.float64)).flatten(
+        0, 1
+    )  # Squeeze layers: samples and steps in one
     spiked, membranes = {}, {}
     with torch.no_grad():
         net(torch.zeros(SAMPLES, *shape))

@@ -84,7 +84,8 @@ def _reference(
     states: dict[str, list[torch.Tensor]] = {}
     found: dict[str, list[torch.Tensor]] = {}
     with torch.no_grad():
-        for signal in torch.from_numpy(inputs.astype(np.float64)).unbind(1):
+        for step in torch.from_numpy(inputs.astype(np.float64)).unbind(1):
+            signal = step
             for path, module in net.named_children():
                 if not isinstance(module, NEURONS):
                     signal = module(signal.double())

@@ -21,7 +21,9 @@ DT = 1e-3
 
 def references() -> Iterator[Reference]:
     yield _reference("dense", _dense(), (12,), 0.3, "spikes at v >= v_threshold; NIR's threshold is strict")
-    yield _reference("conv2d", _conv2d(), (2, 8, 8), 0.15, "IF is written with r = 1 / dt: read with a warning")
+    yield _reference(
+        "conv2d", _conv2d(), (2, 8, 8), 0.15, "IF is written with r = 1 / dt: read with a warning"
+    )
     yield _reference("residual", _Residual(), (3, 12), 0.3, "branches that are added meet in one layer")
 
 

@@ -90,7 +90,7 @@ def _input(fields: Fields, before: Before, number: int) -> Read:
 
 
 def _flatten(fields: Fields, before: Before, number: int) -> Read:
-    """Row-major over (channels, height, width), as everywhere here."""
+    """Channels, height and width as one dimension, row-major as everywhere here."""
     shape = _shape(fields)
     fields.close()
     _arrives(fields, before, int(np.prod(shape)), flat=False)
@@ -134,6 +134,7 @@ def _recurrent(fields: Fields, before: Before, number: int) -> Read:
 
 
 def _conv(fields: Fields, before: Before, number: int) -> Read:
+    """A convolution in two dimensions, with stride, padding, dilation and groups."""
     shape, weight, geometry = _shape(fields), _kernel(fields), _geometry(fields)
     groups = fields.integer("groups", 1, 1 << 16)
     channels = fields.optional("inChannels"), fields.optional("outChannels")
@@ -150,8 +151,9 @@ def _conv(fields: Fields, before: Before, number: int) -> Read:
 
 
 def _pool(fields: Fields, before: Before, number: int) -> Read:
-    """One kernel for every channel. SLAYER adds (size mod kernel) zeros below and to the right first.
+    """One kernel for every channel, which is written as a convolution with groups.
 
+    SLAYER adds (size mod kernel) zeros below and to the right first.
     Those zeros are written as padding on both sides under a kernel that starts with as many rows of zeros.
     """
     shape, weight, geometry = _shape(fields), _kernel(fields), _geometry(fields)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.backends.chunked import Chunk
-from snn_deploy.deploy.backends.kernels.library import library, usable_kernels
+from snn_deploy.deploy.backends.kernels.library import missing, usable_kernels
 from snn_deploy.errors import BackendUnavailable, UsageError
 
 #: Environment variable that names the kernel to use.
@@ -70,7 +70,7 @@ def choose(wanted: str | None = None) -> Choice:
         return _asked(asked, "the argument" if wanted else VARIABLE, usable)
     if usable:
         return Choice(usable[0], f"the fastest of {', '.join(usable)} that this processor runs")
-    return Choice(NUMPY, "the package was built without a C compiler")
+    return Choice(NUMPY, missing())
 
 
 def names() -> tuple[str, ...]:
@@ -91,11 +91,11 @@ def _asked(name: str, where: str, usable: tuple[str, ...]) -> Choice:
         return Choice(name, f"named by {where}")
     if name not in _COMPILED:
         raise UsageError("unknown kernel", where=where, found=name, allowed=", ".join((NUMPY, *_COMPILED)))
-    built = library() is not None
+    lacking = missing()
     raise BackendUnavailable(
-        "this processor cannot run the kernel" if built else "the package was built without a C compiler",
+        lacking or "this processor cannot run the kernel",
         where=where,
         found=name,
         allowed=", ".join((NUMPY, *usable)),
-        remedy="" if built else "Install a C compiler and install the package again, or use numpy.",
+        remedy="Install a C compiler and install the package again, or use numpy." if lacking else "",
     )

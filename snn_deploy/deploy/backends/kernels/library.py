@@ -6,6 +6,7 @@ import ctypes
 from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 #: Neurons that a kernel advances together; TILE of engine.h.
 TILE = 64
@@ -75,26 +76,53 @@ class Job(ctypes.Structure):
 _STRUCTURES = (Dense, Scatter, Group, Population, Stage, Network, Tail, Job)
 
 
+#: Function -> (arguments, result): what the object must export beside snn_sizes.
+_FUNCTIONS: dict[str, tuple[tuple[Any, ...], Any]] = {
+    "snn_kernel_name": ((c_int32,), c_char_p),
+    "snn_lanes": ((c_char_p,), c_int32),
+    "snn_make_workspace": ((POINTER(Network), c_int32), c_void_p),
+    "snn_free_workspace": ((c_void_p, c_void_p), None),
+    "snn_run": ((POINTER(Network), POINTER(Job), c_char_p, c_void_p), c_int32),
+    "snn_load_and_add": ((c_char_p, c_int32, c_int32), c_int32),
+}
+#: More sizes than an object of any version writes.
+_MOST_STRUCTURES = 256
+
+
 @cache
 def library() -> ctypes.CDLL | None:
-    """Return the loaded kernels, or None where the package was built without them."""
+    """Return the loaded kernels, or None where there are none that fit (see :func:`missing`)."""
+    found = _load()
+    return found if isinstance(found, ctypes.CDLL) else None
+
+
+def missing() -> str:
+    """Why there are no compiled kernels; empty where there are."""
+    found = _load()
+    return found if isinstance(found, str) else ""
+
+
+def _load() -> ctypes.CDLL | str:
+    """The kernels, or why they cannot be used: not built, not loadable, or of other sources."""
     try:
-        path = import_module("snn_deploy.deploy.backends.kernels._engine").__file__
-    except ImportError:
-        return None
-    loaded = ctypes.CDLL(str(path))
-    sizes = (c_int32 * len(_STRUCTURES))()
+        path = str(import_module(f"{__package__}._engine").__file__)
+        loaded = ctypes.CDLL(path)
+    except ModuleNotFoundError:
+        return "the package was built without a C compiler"
+    except (ImportError, OSError) as error:
+        return f"the compiled kernels cannot be loaded ({error}): install the package again"
+    exported = ("snn_sizes", *_FUNCTIONS)
+    absent = [name for name in exported if not hasattr(loaded, name)]
+    if absent:
+        return f"{path} was built from other sources (no {', '.join(absent)}): install the package again"
+    sizes = (c_int32 * _MOST_STRUCTURES)()
     loaded.snn_sizes(sizes)
-    if list(sizes) != [ctypes.sizeof(structure) for structure in _STRUCTURES]:
-        return None  # built from another version of engine.h
-    loaded.snn_kernel_name.argtypes, loaded.snn_kernel_name.restype = (c_int32,), c_char_p
-    loaded.snn_lanes.argtypes, loaded.snn_lanes.restype = (c_char_p,), c_int32
-    loaded.snn_make_workspace.argtypes = (POINTER(Network), c_int32)
-    loaded.snn_make_workspace.restype = c_void_p
-    loaded.snn_free_workspace.argtypes, loaded.snn_free_workspace.restype = (c_void_p, c_void_p), None
-    loaded.snn_run.argtypes = (POINTER(Network), POINTER(Job), c_char_p, c_void_p)
-    loaded.snn_run.restype = c_int32
-    loaded.snn_load_and_add.argtypes, loaded.snn_load_and_add.restype = (c_char_p, c_int32, c_int32), c_int32
+    own = [ctypes.sizeof(structure) for structure in _STRUCTURES]
+    if list(sizes) != own + [0] * (_MOST_STRUCTURES - len(own)):
+        return f"{path} was built from other sources (engine.h differs): install the package again"
+    for name, (arguments, result) in _FUNCTIONS.items():
+        function = getattr(loaded, name)
+        function.argtypes, function.restype = arguments, result
     return loaded
 
 

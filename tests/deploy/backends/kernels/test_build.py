@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from snn_deploy.deploy.backends.fixed import FixedBackend, kernel
 from snn_deploy.deploy.backends.kernels import library
+from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.errors import BackendUnavailable
+from tests.nir_models import two_layers
+
+OPTIONS = Options(dt=1e-3, reset="zero", level=0)
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler here")
@@ -81,6 +90,56 @@ def test_an_object_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatc
     library.library.cache_clear()
     try:
         assert library.library() is None
+    finally:
+        library.library.cache_clear()
+
+
+STALE = {
+    "a function is missing": (
+        "void snn_sizes(int *s) { (void)s; } int snn_run(void) { return 0; }",
+        "was built from other sources (no snn_kernel_name, snn_lanes, ",
+    ),
+    "its sizes are not told": ("int snn_run(void) { return 0; }", "other sources (no snn_sizes, "),
+    "a structure is smaller": ("SIZES[0] -= 4;", "was built from other sources (engine.h differs)"),
+    "it has a structure more": ("SIZES[COUNT] = 8;", "was built from other sources (engine.h differs)"),
+    "it is damaged": ("", "the compiled kernels cannot be loaded ("),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("case", STALE)
+def test_a_stale_object_is_named_and_numpy_runs(
+    case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code, reason = STALE[case]
+    own = [ctypes.sizeof(structure) for structure in library._STRUCTURES]
+    if "SIZES" in code:
+        sets = " ".join(f"s[{i}] = {size};" for i, size in enumerate(own))
+        change = code.replace("SIZES", "s").replace("COUNT", str(len(own)))
+        names = " ".join(f"void {name}(void) {{}}" for name in library._FUNCTIONS)
+        code = f"void snn_sizes(int *s) {{ {sets} {change} }} {names}"
+    stale = tmp_path / "_engine.so"
+    if code:
+        command = [str(COMPILER), "-shared", "-fPIC", "-x", "c", "-", "-o", str(stale)]
+        subprocess.run(command, input=code, text=True, check=True, timeout=60)
+    else:
+        stale.write_bytes(b"no object")
+    monkeypatch.delenv(kernel.VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, f"{library.__package__}._engine", SimpleNamespace(__file__=str(stale)))
+    library.library.cache_clear()
+    try:
+        assert library.library() is None
+        assert kernel.choose().name == "numpy" == kernel.names()[-1]
+        assert reason in kernel.choose().reason == FixedBackend().availability().reason.partition(": ")[2]
+        with pytest.raises(BackendUnavailable) as caught:
+            kernel.choose("portable")
+        assert reason in str(caught.value)
+        spikes = (np.random.default_rng(0).random((2, 60, 12)) < 0.7).astype(np.uint8)
+        result = FixedBackend().run_network(
+            convert_graph(two_layers((12, 40, 16), seed=1), OPTIONS).network, {"in": spikes}
+        )
+        assert result.notes["kernel"] == "numpy"
+        assert result.counts["out"].any()
     finally:
         library.library.cache_clear()
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from snn_deploy.convert.arrays import IntArray
 from snn_deploy.convert.connections import Conv2d, size, synapses, weights
+from snn_deploy.convert.frontends.lavadl.layers import clipped_by_netx
 from snn_deploy.convert.quantised import (
     STATE_SHIFT,
     QuantisedNetwork,
@@ -257,12 +258,11 @@ class _Chain:
         elif dense and low == high == 0:
             self._refuse("weights that are all zero, on which netx fails", where)
         for matrix in matrices if dense else ():
-            lowest = -int(matrix.min())
-            if matrix.max() <= 0 and lowest > 0 and lowest & (lowest - 1) == 0:
+            if clipped_by_netx(matrix):
                 self._refuse(
                     "weights that netx scales to -256, which Lava clips: none above 0, the least -2^k",
                     where,
-                    -lowest,
+                    int(matrix.min()),
                 )
 
     def _bias(self, population: QuantisedPopulation, parts: int) -> IntArray:

@@ -83,6 +83,11 @@ DELAYED = {
     "square, delays by target": [net.dense(_even(12, 12), delay=RNG.integers(0, 12, 12).astype(np.float32))],
 }
 
+#: A matrix that netx 0.6.0 spoils; reading it warns, and the writer refuses it.
+SPOILT = [
+    net.dense(np.where(np.arange(160).reshape(20, 8) % 3, 0, -1), net.neuron(vth=5), bias=np.full(20, 3.0))
+]
+
 WEIGHT, BIAS, HELD = 36, 34, RNG.integers(-2, 5, (2, 5, 4))
 #: Input neurons receive WEIGHT * HELD + BIAS at each step.
 DRIVEN = {
@@ -133,6 +138,10 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
             found[case] = Job(folder, network, WEIGHT * HELD + BIAS, STEPS)
         else:
             found[case] = Job(folder, network, stimulus)
+    folder = tmp_path_factory.mktemp("spoilt")
+    spoilt = read_model(net.network(folder / "written.net", *SPOILT)).integers
+    assert spoilt is not None
+    found["spoilt"] = Job(folder, spoilt, (RNG.random((STEPS, 8)) < 0.3).astype(np.uint8))
     listed = tmp_path_factory.mktemp("jobs") / "jobs.json"
     listed.write_text(json.dumps([job.describe() for job in found.values()]), encoding="utf-8")
     command = [sys.executable, str(Path(__file__).with_name("netx_worker.py")), str(listed)]
@@ -197,3 +206,23 @@ def test_netx_gives_our_spikes_behind_input_neurons(jobs: dict[str, Job]) -> Non
     last = job.network.populations[-1].node
     ours = FixedBackend().run_network(job.network, {"input": held}, record=[last]).spikes[last]
     _same(job.lava()[1:], ours[0, :-1])
+
+
+def test_netx_spoils_what_reading_warns_of(jobs: dict[str, Job]) -> None:
+    """Ours is a column of -1 and 0 against a constant bias, written out here; netx gives other spikes."""
+    job = jobs["spoilt"]
+    ours = stream(job.network, {"input": job.stimulus[None]}).spikes["layer0"][:STEPS]
+    made = SPOILT[0]
+    u, v, wanted = np.zeros(20, np.int64), np.zeros(20, np.int64), np.zeros((STEPS, 20), bool)
+    for t in range(STEPS):
+        arriving = made["weight"].astype(np.int64) @ (job.stimulus[t - 1] if t else 0 * job.stimulus[0])
+        u = _decayed(u, made["neuron"]["iDecay"]) + 64 * arriving
+        v = _decayed(v, made["neuron"]["vDecay"]) + u + 64 * 3
+        wanted[t] = v > 64 * 5
+        v[wanted[t]] = 0
+    _same(wanted.astype(np.uint8), ours)
+    assert np.mean(job.lava() != ours) > 0.01
+
+
+def _decayed(state: Any, decay: int) -> Any:
+    return np.sign(state) * (np.abs(state) * (4096 - decay) >> 12)

@@ -239,6 +239,44 @@ def test_the_time_step_is_the_files_else_the_flags_else_a_warning(
     np.testing.assert_array_equal(hashes[0].weight, hashes[1].weight)
 
 
+@pytest.mark.parametrize(
+    ("least", "top", "field"),
+    [
+        (-64, 0, "weight"),
+        (-1, -1, "weight"),
+        (-256, -3, "weight"),
+        (-2, 0, "weight_rec"),
+        (-16, -4, "weight_rec"),
+    ],
+)
+def test_a_matrix_that_netx_spoils_is_warned_of_by_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, least: int, top: int, field: str
+) -> None:
+    spoilt = np.full((3, 3), top)
+    spoilt[1, 2] = least
+    made = {"weight": np.ones((3, 3)), "weight_rec": np.ones((3, 3)), field: spoilt.astype(np.float32)}
+    layer = net.dense(**made, type="dense_rec") if field == "weight_rec" else net.dense(spoilt)
+    with caplog.at_level(logging.WARNING):
+        network = read_model(_file(tmp_path, net.dense(np.ones((3, 3))), layer)).integers
+    (record,) = caplog.records
+    assert f":layer/1/{field}: no weight is above 0 and the least is {least}" in record.getMessage()
+    assert network is not None
+    assert sum(int(e.connection.weight.sum()) << max(e.weight_exp, 0) for e in network.projections) == (
+        9 + spoilt.sum() + (9 if field == "weight_rec" else 0)
+    )
+
+
+@pytest.mark.parametrize(("least", "top"), [(-63, 0), (-64, 1), (-255, -1), (0, 0)])
+def test_no_warning_where_netx_is_right(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, least: int, top: int
+) -> None:
+    weight = np.full((3, 3), top)
+    weight[0, 0] = least
+    with caplog.at_level(logging.WARNING):
+        read_model(_file(tmp_path, net.dense(weight)))
+    assert not caplog.records
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "kind": ({"type": "convT", "shape": [2]}, "kind of layer is not supported; found convT"),
     "neuron": (net.dense(np.ones((2, 2)), {"type": "SDNN", "vThMant": 1}), "neuron model .* found SDNN"),

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends import Source
 from snn_deploy.convert.hdf5 import open_checked, read_tree
 from snn_deploy.errors import ModelNotSupported, UnsafeFile, Violation
+
+if TYPE_CHECKING:
+    from snn_deploy.convert.frontends.lavadl.layers import Model
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +52,28 @@ def read_source(path: Path, dt: float | None = None) -> Source:
         )
     if any(layer.delay is not None and layer.kind in ("conv", "pool") for layer in model.layers):
         _log.warning("%s has delays behind convolutions: they act, though netx 0.6.0 ignores them", path.name)
+    _warn_of_netx(path, model)
     network = integer_network(model, contract, profile="")
     return Source(nir_graph(model, contract), {"front_end": "lava-dl", **sampling}, network)
+
+
+def _warn_of_netx(path: Path, model: Model) -> None:
+    """Name the matrices on which netx itself is wrong: its run will not be ours."""
+    from snn_deploy.convert.connections import Dense
+    from snn_deploy.convert.frontends.lavadl.layers import clipped_by_netx
+
+    for layer in model.layers:
+        for name, connection in (("weight", layer.connection), ("weight_rec", layer.recurrent)):
+            if isinstance(connection, Dense) and clipped_by_netx(connection.weight):
+                _log.warning(
+                    "%s:layer/%d/%s: no weight is above 0 and the least is %d, a power of two: netx 0.6.0 "
+                    "scales it to -256, which Lava clips, and can give other spikes; here the integers are "
+                    "taken as they are",
+                    path.name,
+                    layer.number,
+                    name,
+                    connection.weight.min(),
+                )
 
 
 def _time_step(stated: float | None, flag: float | None) -> float:

@@ -74,6 +74,16 @@ class Model:
     layers: tuple[Layer, ...]
 
 
+def clipped_by_netx(weight: IntArray) -> bool:
+    """Whether netx 0.6.0 spoils a matrix: none of it above 0 and its least entry -2^k.
+
+    netx doubles such weights until the least is -256, and undoes it by an exponent; Lava 0.10.0 clips
+    inhibitory weights to -255 in between.
+    """
+    least = -int(weight.min(initial=0))
+    return bool(least > 0 and weight.max() <= 0 and least & (least - 1) == 0)
+
+
 def read_layers(tree: Mapping[str, Any], where: str) -> Model:
     """Read the group ``layer``; raises ModelNotSupported with everything that cannot be converted exactly."""
     from snn_deploy.convert.frontends.lavadl.kinds import Before, read_layer

@@ -2,7 +2,8 @@
 
 Every Lava connection costs one step, so a population ``depth`` connections behind the input answers
 network step t at Lava step t + depth. A projection with a delay of d network steps therefore needs
-``d + depth[target] - depth[source] - 1`` extra Lava steps, which must not be negative.
+``d + depth[target] - depth[source] - 1`` extra Lava steps, which must not be negative, and which a synapse
+can hold up to 62.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from snn_deploy.errors import ModelNotSupported, Violation
+
+#: Steps a synapse can wait beyond the step that each connection costs (Lava's DelayDense, Loihi 1 and 2).
+LONGEST_DELAY = 62
 
 
 class _Named(Protocol):
@@ -41,6 +45,17 @@ class Topology(Protocol):
 
 
 def depths(network: Topology) -> dict[str, int]:
+    """Return the smallest depths that leave every Lava delay between 0 and 62, else those of least_depths.
+
+    Where a spike would wait too long, its source is put off; inputs stay at 0. Raises as least_depths does.
+    """
+    depth = least_depths(network)
+    if all(lava_delay(edge, depth) <= LONGEST_DELAY for edge in network.projections):
+        return depth
+    return _put_off(network, depth) or depth
+
+
+def least_depths(network: Topology) -> dict[str, int]:
     """Return the smallest depth of every input (0) and population that leaves no negative Lava delay.
 
     depth[target] >= depth[source] + 1 - delay for every projection: a longest-path problem, solvable
@@ -104,6 +119,28 @@ def _longest_paths(network: Topology, projections: Sequence[_Edge]) -> tuple[dic
     while cycle[-1].source != name:
         cycle.append(raised_by[cycle[-1].source])
     return depth, cycle[::-1]
+
+
+def _put_off(network: Topology, depth: dict[str, int]) -> dict[str, int] | None:
+    """The least depths from ``depth`` on with no Lava delay above 62; None where there are none.
+
+    depth[source] >= depth[target] + delay - 63 joins the bounds of least_depths: longest paths again.
+    """
+    depth, inputs = dict(depth), {node.name for node in network.inputs}
+    for _ in range(len(depth) + 1):
+        settled = True
+        for edge in network.projections:
+            source = depth[edge.target] + edge.delay - 1 - LONGEST_DELAY
+            if source > depth[edge.source]:
+                if edge.source in inputs:
+                    return None
+                depth[edge.source], settled = source, False
+            target = depth[edge.source] + 1 - edge.delay
+            if target > depth[edge.target]:
+                depth[edge.target], settled = target, False
+        if settled:
+            return depth
+    return None
 
 
 def _short_cycle(cycle: Sequence[_Edge]) -> Violation:

@@ -10,9 +10,15 @@ import pytest
 
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.lowering import lower
-from snn_deploy.convert.passes.relay import LONGEST_DELAY, relay_long_delays
-from snn_deploy.convert.schedule import depths, lava_delay
+from snn_deploy.convert.passes.relay import relay_long_delays
+from snn_deploy.convert.pipeline import prepare
+from snn_deploy.convert.schedule import LONGEST_DELAY, depths, lava_delay
+from snn_deploy.deploy.backends import float_reference
+from snn_deploy.deploy.backends.fixed import FixedBackend
+from snn_deploy.deploy.backends.fixed.pipelined import stream
+from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.errors import ModelNotSupported
+from tests.equivalence.compare import check
 from tests.equivalence.graphs import DT, Draw, chain, graph
 
 CONTRACT = Contract(DT)
@@ -62,3 +68,77 @@ def test_a_network_without_long_delays_is_handed_back():
 def test_graded_spikes_cannot_be_relayed():
     with pytest.raises(ModelNotSupported, match="graded spikes cannot be delayed this long"):
         relay_long_delays(lower(delayed(63, bits=8), CONTRACT))
+
+
+def deep(layers, skips, width=4):
+    """input -> l0 -> l1 -> ... -> l(layers), and connections from ``skips`` straight into the last layer.
+
+    All layers but the second and the last repeat their spikes, so activity lasts however deep the network is.
+    """
+    draw = Draw(7)
+    repeat = {"r": np.full(width, 2.0), "v_leak": np.zeros(width), "v_reset": np.zeros(width)}
+    nodes, path = {"input": nir.Input(np.array([width]))}, ["input"]
+    for i in range(layers):
+        weight = np.diag(np.linspace(0.4, 1.6, width) if i == 1 else np.full(width, 1.5))
+        nodes |= {
+            f"w{i}": nir.Linear(weight),
+            f"l{i}": nir.LIF(np.full(width, 2 * DT), v_threshold=np.ones(width), **repeat),
+        }
+        path += [f"w{i}", f"l{i}"]
+    z = nir.LIF(np.full(5, 8e-3), np.full(5, 12.0), np.zeros(5), np.full(5, 0.9), np.zeros(5))
+    nodes |= {"last": draw.linear(5, width), "z": z, "output": nir.Output(np.array([5]))}
+    edges = [*pairwise([*path, "last", "z", "output"])]
+    for source in skips:
+        nodes[f"skip_{source}"] = draw.linear(5, width)
+        edges += [(source, f"skip_{source}"), (f"skip_{source}", "z")]
+    return graph(nodes, edges)
+
+
+@pytest.mark.parametrize(
+    ("layers", "skips", "relays"),
+    [
+        (62, ("input",), 0),  # 62 steps: a synapse can wait as long
+        (63, ("input",), 1),
+        (70, ("input",), 1),
+        (125, ("input",), 1),
+        (126, ("input",), 2),
+        (130, ("input", "l60"), 3),
+        (130, ("l0", "l1", "l127"), 4),
+    ],
+)
+def test_skips_over_many_layers_are_relayed_in_their_own_step(layers, skips, relays):
+    network = prepare(deep(layers, skips), CONTRACT).network
+    assert sum(p.name.startswith("relay:") for p in network.populations) == relays
+    depth = depths(network)
+    assert all(0 <= lava_delay(edge, depth) <= LONGEST_DELAY for edge in network.projections)
+    assert sum(e.delay for e in network.projections) == 0
+
+
+@pytest.mark.parametrize(("layers", "skips"), [(70, ("input", "l3")), (130, ("l0", "l40"))])
+def test_relayed_skips_give_the_spikes_of_the_equations(layers, skips):
+    """The interpreter knows no relays; the skips count."""
+    net, spikes = deep(layers, skips), Draw(8).spikes(1, 80, (4,), 0.3)
+    assert check(net, {"input": spikes}, DT).rates["z"] > 0.02
+    network, without = (prepare(g, CONTRACT).network for g in (net, deep(layers, ())))
+    rasters = [float_reference.run(n, {"input": spikes}).rasters["z"] for n in (network, without)]
+    assert np.mean(rasters[0] != rasters[1]) > 0.02
+
+
+def test_relayed_integers_keep_their_steps_on_lavas_time_line():
+    integers = convert_graph(deep(70, ("input", "l3")), Options(dt=DT, reset="zero", level=0)).network
+    depth, spikes = depths(integers), Draw(8).spikes(1, 80, (4,), 0.3)
+    assert max(lava_delay(edge, depth) for edge in integers.projections) <= LONGEST_DELAY
+    own = FixedBackend().run_network(integers, {"input": spikes}, record=["z"]).spikes["z"][0]
+    late = stream(integers, {"input": spikes}).spikes
+    for part in (p for p in integers.populations if p.node == "z"):
+        np.testing.assert_array_equal(late[part.name][depth[part.name] :][:80], own[:, part.index])
+    assert 0.02 < own.mean() < 0.6
+
+
+def test_graded_spikes_cannot_skip_this_far():
+    net = deep(70, ("input",))
+    net.nodes["input"].metadata = {"message_bits": 8}
+    with pytest.raises(
+        ModelNotSupported, match=r"skip_input.*graded spikes cannot be delayed this long.*found 70"
+    ):
+        relay_long_delays(lower(net, CONTRACT))

@@ -39,6 +39,22 @@ def test_depths_are_the_smallest_that_leave_no_negative_delay(network, expected)
     assert all(lava_delay(edge, depth) >= 0 for edge in network.projections)
 
 
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        # the second source waits at its own depth, not in its synapse
+        (topology("ab", ("i", "a", 0), ("a", "b", 100)), "a38 b1"),
+        # the input cannot wait, and nor can a source that the chain itself comes from: the least depths stay
+        (topology("a", ("i", "a", 64)), "a1"),
+        (topology("ab", ("i", "a", 0), ("a", "b", 0), ("a", "a", 70)), "a1 b2"),
+        (topology("ab", ("i", "a", 0), ("a", "b", 300)), "a1 b1"),
+    ],
+)
+def test_a_source_is_put_off_where_its_spikes_would_wait_too_long(network, expected):
+    depth = depths(network)
+    assert {f"{n}{d}" for n, d in depth.items() if n != "i"} == set(expected.split())
+
+
 def test_every_short_cycle_is_reported_with_its_numbers():
     network = topology(
         "abcd", ("i", "a", 0), ("a", "b", 0), ("b", "a", 1), ("i", "c", 0), ("c", "d", 0), ("d", "c", 0)

@@ -65,6 +65,17 @@ class _Flat:
                 self.add(node, f"{path}.", depth + 1)
                 ports[name] = _ports(node, path, self.violations)
                 continue
+            if not isinstance(node, nir.NIRNode):
+                self.violations.append(
+                    Violation(
+                        "this is no NIR node",
+                        where=path,
+                        found=type(node).__name__,
+                        remedy="Some exporters, Norse 1.1.0's to_nir among them, leave None for modules that "
+                        "they do not know: convert the Norse module or its checkpoint itself.",
+                    )
+                )
+                continue
             if "/" in name or not name:
                 self.violations.append(
                     Violation(

@@ -209,11 +209,23 @@ class I(Neuron):  # noqa: E742  NIR's own name
 MODELS: dict[str, type[Neuron]] = {model.__name__: model for model in Neuron.__subclasses__()}
 
 
+#: An integrator's r from here on looks like 1 / dt of another time step.
+_LIKE_A_RATE = 100.0
+
+
 def _gain_per_step(r: FloatArray, dt: float) -> FloatArray:
     """What one unit of input adds to v: r, or dt r where r is 1 / dt to the precision of a float32."""
     if dt != 1 and np.allclose(r * dt, 1.0, rtol=1e-6, atol=0):
         _log.warning("r = 1 / dt in an integrator: read as v <- v + dt r S, as SpikingJelly writes it")
         return r * dt
+    if np.ptp(r) == 0 and r.flat[0] >= _LIKE_A_RATE:
+        _log.warning(
+            "r = %g throughout an integrator is not 1 / dt = %g, so each step adds r S: if SpikingJelly wrote "
+            "it, its time step was %g s",
+            r.flat[0],
+            1 / dt,
+            1 / r.flat[0],
+        )
     return r
 
 

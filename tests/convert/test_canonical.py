@@ -64,6 +64,13 @@ def test_each_fault_is_named(net, message):
     assert any(message in found for found in messages(net)), messages(net)
 
 
+def test_what_an_exporter_left_out_is_named():
+    """Norse 1.1.0's to_nir leaves None for Dropout, recurrent cells and more."""
+    (told,) = messages(changed(nodes={"n1": None}))
+    assert told.startswith("n1: this is no NIR node; found NoneType")
+    assert "convert the Norse module" in told
+
+
 def test_all_faults_are_listed_at_once():
     net = changed(
         {"n0": nir.Affine(np.full((3, 2), np.nan), np.zeros(3)), "left": nir.Linear(np.zeros((0, 3)))},

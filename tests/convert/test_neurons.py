@@ -30,11 +30,20 @@ def test_r_of_one_over_dt_is_spikingjelly_s_and_worth_a_warning(model, caplog):
     assert "as SpikingJelly writes it" in caplog.text
 
 
-@pytest.mark.parametrize("r", [1.0, 2.5, 999.0, np.array([1000.0, 1.0, 1.0])])
+@pytest.mark.parametrize("r", [1.0, 2.5, np.array([1000.0, 1.0, 1.0])])
 def test_any_other_r_is_taken_as_it_is(r, caplog):
     values = np.broadcast_to(r, 3).astype(float)
     np.testing.assert_array_equal(IF(values, np.ones(3), np.zeros(3)).dynamics(DT).gain, values)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("dt", [1e-2, 1e-4])
+def test_an_r_that_looks_like_one_over_another_dt_is_worth_a_warning(dt, caplog):
+    """The file of a network of 1 ms steps, read with another time step."""
+    values = np.full(3, 1000.0)
+    np.testing.assert_array_equal(IF(values, np.ones(3), np.zeros(3)).dynamics(dt).gain, values)
+    assert f"is not 1 / dt = {1 / dt:g}" in caplog.text
+    assert "its time step was 0.001 s" in caplog.text
 
 
 def test_integrators_agree_with_spikingjelly_s_reading():

@@ -28,7 +28,7 @@ REFUSED = {
 
 
 def references() -> Iterator[Reference]:
-    yield _reference("lif", "reset by subtraction, several spikes a step; weights lie at a layer's input")
+    yield _reference("lif", "reset by subtraction, decays of exp(-dt / tau), w_in left out")
     yield _reference("recurrent", "reset by subtraction; the exporter leaves out the recurrent weights")
     yield _reference("exp_syn", "its read-out adds and decays by exp(-dt / tau): no r of NIR's gives both")
 

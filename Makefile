@@ -2,6 +2,7 @@
 # make test      ruff, mypy and the tests that end within minutes
 # make test-all  the same with the slow tests
 # make test-lava-dl  certify .net files by lava-dl, in an environment of its own (downloads 2.5 GB)
+# make fixtures  run the other frameworks anew, an environment each, for tests/conformance (downloads 12 GB)
 #
 # Each makes .venv on first use and installs again when pyproject.toml, constraints.txt or a kernel changes.
 
@@ -14,7 +15,7 @@ JOBS ?= 2
 # Every test worker and every Lava process is a process of its own: one thread each, or they fight for cores.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: help demo test test-all test-3.11 test-lava-dl lint format clean
+.PHONY: help demo test test-all test-3.11 test-lava-dl fixtures lint format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -37,6 +38,11 @@ test-3.11: .venv-3.11/installed .venv/installed
 test-lava-dl: .venv-lava-dl/installed
 	OMP_NUM_THREADS=1 .venv-lava-dl/bin/python -m pytest -W default -m lava_dl tests/lavadl
 
+# SpikingJelly asks for Python 3.11 at least.
+fixtures: .venv/installed
+	python3.11 -m tests.conformance.frameworks
+	$(BIN)/python -m tests.conformance.make_fixtures support
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,7 +53,7 @@ format: .venv/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-3.11 .venv-lava-dl build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.11 .venv-lava-dl .venv-fixtures build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find snn_deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: VERSION := 3.10

@@ -220,8 +220,8 @@ def _gain_per_step(r: FloatArray, dt: float) -> FloatArray:
         return r * dt
     if np.ptp(r) == 0 and r.flat[0] >= _LIKE_A_RATE:
         _log.warning(
-            "r = %g throughout an integrator is not 1 / dt = %g, so each step adds r S: if SpikingJelly wrote "
-            "it, its time step was %g s",
+            "r = %g throughout an integrator is not 1 / dt = %g, so each step adds r S: if SpikingJelly "
+            "wrote it, its time step was %g s",
             r.flat[0],
             1 / dt,
             1 / r.flat[0],

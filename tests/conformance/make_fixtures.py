@@ -3,12 +3,11 @@
     python -m tests.conformance.make_fixtures SpikingJelly     one framework's graphs and spikes
     python -m tests.conformance.make_fixtures support          what all fixtures say, for 'snn-deploy support'
 
-The packages are named in tests/conformance/exporters/__init__.py; SpikingJelly asks for Python 3.11,
-Rockpool for --no-deps. The first command writes tests/conformance/fixtures/FRAMEWORK-GRAPH.nir, by the
-framework's own exporter, and .npz: ``input`` (samples, steps, *shape), ``spikes.NODE`` and
-``membranes.NODE`` (samples, steps, neurons), and ``facts``, a JSON object; for a framework without an
-exporter, FRAMEWORK.json. The second writes snn_deploy/convert/exporters.json from these files and from the
-front end for Norse modules.
+tests/conformance/frameworks.py makes these environments and runs it in each. The first command writes
+tests/conformance/fixtures/FRAMEWORK-GRAPH.nir, by the framework's own exporter, and .npz: ``input``
+(samples, steps, *shape), ``spikes.NODE`` and ``membranes.NODE`` (samples, steps, neurons), and ``facts``,
+a JSON object; for a framework without an exporter, FRAMEWORK.json. The second writes
+snn_deploy/convert/exporters.json from these files and from the front end for Norse modules.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ import h5py
 import nir
 import numpy as np
 
-from snn_deploy.convert.frontends.nir_file import read_graph
-from tests.conformance.exporters import FRAMEWORKS, Reference
+from tests.conformance.exporters import Reference
+from tests.conformance.frameworks import FRAMEWORKS
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SUPPORT = Path(__file__).parents[2] / "snn_deploy" / "convert" / "exporters.json"
@@ -34,8 +33,7 @@ SUPPORT = Path(__file__).parents[2] / "snn_deploy" / "convert" / "exporters.json
 
 def make(framework: str) -> None:
     """Write all graphs of a framework."""
-    module, packages = FRAMEWORKS[framework]
-    package, _ = packages.split()[0].split("==")
+    module, package = FRAMEWORKS[framework].module, FRAMEWORKS[framework].package
     exporter = import_module(f"tests.conformance.exporters.{module}")
     if hasattr(exporter, "absent"):
         _write_json(
@@ -82,8 +80,10 @@ def _write_json(path: Path, document: Any) -> None:
 
 def support() -> dict[str, Any]:
     """Framework -> its package, and graph by graph what its exporter wrote and what became of it."""
+    from snn_deploy.convert.frontends.nir_file import read_graph
+
     frameworks: dict[str, Any] = {"Norse": _front_end()}
-    for framework, (module, _) in FRAMEWORKS.items():
+    for framework, module in ((name, entry.module) for name, entry in FRAMEWORKS.items()):
         entry: dict[str, Any] = {"package": "", "note": "", "graphs": {}}
         for path in sorted(FIXTURES.glob(f"{module}-*.npz")):
             with np.load(path) as stored:

@@ -16,7 +16,7 @@ from snn_deploy.convert.lowering import supported
 from snn_deploy.convert.support import ENGINES, OUTCOMES, frameworks, matrix, net_layers
 from tests import net_files as net
 from tests.conformance.cases import NAMES
-from tests.conformance.exporters import FRAMEWORKS
+from tests.conformance.frameworks import FRAMEWORKS
 from tests.conformance.make_fixtures import support
 from tests.convert.test_export_net import CASES
 

@@ -15,16 +15,6 @@ import numpy as np
 
 STEPS, SAMPLES = 160, 3
 
-#: Framework -> its module here, and the packages that it needs beside numpy, h5py, nir and torch.
-FRAMEWORKS = {
-    "Norse to_nir": ("norse", "norse==1.1.0 nirtorch==2.6"),
-    "snnTorch": ("snntorch", "snntorch==1.0.0 nirtorch==2.6"),
-    "SpikingJelly": ("spikingjelly", "spikingjelly==2.0.0 nirtorch==2.6"),
-    "Sinabs": ("sinabs", "sinabs==3.1.3 nirtorch==2.6"),
-    "Rockpool": ("rockpool", "rockpool==3.1.0 nirtorch==2.6"),
-    "Nengo": ("nengo", "nengo==4.1.0"),
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Reference:

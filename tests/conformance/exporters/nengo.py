@@ -1,7 +1,4 @@
-"""Nengo 4.1.0 has no NIR exporter, and nor has any Nengo package of the registry: looked for by the word.
-
-pip install --no-deps --target DIR nengo nengo-bones nengo-dl nengo-edge nengo-extras nengo-loihi nengo-torch
-"""
+"""Nengo 4.1.0 has no NIR exporter, and nor has any Nengo package of the registry: looked for by the word."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 Its neurons subtract the threshold and may send several spikes a step; decays are exp(-dt / tau). Its exporter
 says none of this, and leaves out recurrent weights, a neuron's bias and the gain of a synapse (w_in = 1).
-Rockpool asks for nir <= 1.0.4; its exporter works with 1.0.8: install it with --no-deps, and scipy.
 """
 
 from __future__ import annotations

@@ -12,9 +12,11 @@ snn_deploy/convert/exporters.json from these files and from the front end for No
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import warnings
+import zipfile
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -71,7 +73,12 @@ def _write_run(path: Path, framework: str, package: str, reference: Reference) -
     facts |= {key: getattr(reference, key) for key in ("reset", "decay", "outcome", "refusal", "note")}
     arrays = {f"spikes.{node}": raster for node, raster in reference.spikes.items()}
     arrays |= {f"membranes.{node}": values for node, values in reference.membranes.items()}
-    np.savez_compressed(path, input=reference.inputs, facts=np.array(json.dumps(facts)), **arrays)
+    arrays |= {"input": reference.inputs, "facts": np.array(json.dumps(facts))}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:  # np.savez would store the time of day
+        for name, array in arrays.items():
+            held = io.BytesIO()
+            np.lib.format.write_array(held, np.asarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), held.getvalue(), zipfile.ZIP_DEFLATED)
 
 
 def _write_json(path: Path, document: Any) -> None:

@@ -42,7 +42,7 @@ FRAMEWORKS = {
     # its own requirements are those of training on images
     "SpikingJelly": Framework("spikingjelly", f"{_TORCH} scipy tqdm loguru packaging", "spikingjelly==2.0.0"),
     # it asks for nir <= 1.0.4, and for a chip's tools; its exporter works with 1.0.8
-    "Sinabs": Framework("sinabs", f"{_TORCH} pbr", "sinabs==3.1.3"),
+    "Sinabs": Framework("sinabs", f"{_TORCH} pbr matplotlib", "sinabs==3.1.3"),
     # its extra 'nir' asks for nir <= 1.0.4; the exporter works with 1.0.8
     "Rockpool": Framework("rockpool", f"rockpool==3.1.0 {_TORCH}"),
     "Nengo": Framework(

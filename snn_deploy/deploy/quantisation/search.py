@@ -125,7 +125,7 @@ class Search:
         top = trials.whole({node: self._top(node, level) for node, level in levels.items()})
         limits, stopped = self._aim(top.verdict)
         while trial.verdict.beyond(limits):
-            better = self._best(trials, trial, limits, allowed, top)
+            better = self._best(trials, trial, limits, allowed)
             if better is None:
                 return trial, "no promotion within the budget helps"
             promotions += [
@@ -154,8 +154,8 @@ class Search:
             f"no level meets the gate; errors are within {_TOLERANCE - 1:.0%} of what the top level reaches"
         )
 
-    def _best(self, trials: Trials, trial: Trial, limits: Limits, allowed: float, top: Trial) -> Trial | None:
-        """The promotion with the largest drop of error a cost; a longer climb, or ``top``, if need be."""
+    def _best(self, trials: Trials, trial: Trial, limits: Limits, allowed: float) -> Trial | None:
+        """The promotion with the largest drop of error a cost; a longer climb, or a joint one, if need be."""
         score = trial.verdict.score(limits)
         now = self._cost(trial.levels).total
         for reach in (_REACH, len(LEVELS)):
@@ -170,8 +170,18 @@ class Search:
                     best, most = tried, gain
             if best is not None:
                 return best
-        helps = top.verdict.score(limits) < score and self._cost(top.levels).total <= allowed
-        return top if helps else None
+        return self._lifted(trials, trial, limits, allowed)
+
+    def _lifted(self, trials: Trials, trial: Trial, limits: Limits, allowed: float) -> Trial | None:
+        """All nodes at least on the lowest rung that helps, where no promotion of a single one does."""
+        for rung in range(min(trial.levels.values()) + 1, len(LEVELS)):
+            levels = {n: max(level, min(rung, self._top(n, level))) for n, level in trial.levels.items()}
+            if levels == trial.levels or self._cost(levels).total > allowed:
+                continue
+            tried = trials.whole(levels)
+            if tried.verdict.score(limits) < trial.verdict.score(limits):
+                return tried
+        return None
 
     def _proposals(self, trial: Trial, limits: Limits, reach: int) -> Iterator[tuple[str, int]]:
         """(node, level) whose spikes reach something beyond its limit, up to ``reach`` rungs higher."""

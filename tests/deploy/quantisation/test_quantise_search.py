@@ -127,6 +127,17 @@ def test_a_plateau_is_crossed() -> None:
     assert trial.levels == {"a": 6, "b": 0}
 
 
+def test_nodes_are_lifted_together_where_none_helps_alone(monkeypatch) -> None:
+    def whole(self, levels: dict[str, int]) -> Trial:
+        error = 0.05 if min(levels.values()) < 2 else 0.01  # both must be on rung 2
+        return Trial(levels, {}, {}, Verdict(dict.fromkeys(levels, error), None, 0))
+
+    monkeypatch.setattr(Ladder, "whole", whole)
+    trial, stopped, promotions = climb({})
+    assert trial.levels == {"a": 2, "b": 2} and stopped == "the gate holds"
+    assert [(step["node"], step["from"], step["to"]) for step in promotions] == [("a", 0, 2), ("b", 0, 2)]
+
+
 def chain() -> DiscreteNetwork:
     """in -> a -> b, two neurons each."""
     ones, zeros = np.ones(2), np.zeros(2)

@@ -28,7 +28,9 @@ def convert(
     ] = "auto",
     budget: Annotated[
         float | None,
-        typer.Option(help="Most that --level auto may cost in synaptic operations, in units of level 0."),
+        typer.Option(
+            help="Most that --level auto may cost in synaptic operations and messages, in units of level 0."
+        ),
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Spikes to calibrate on (.npz).")] = None,
     graded: Annotated[
@@ -90,7 +92,7 @@ def quantisation_lines(report: Mapping[str, Any]) -> list[str]:
         error = f"count error {errors[node]:.2%} on calibration" if node in errors else "read-out"
         lines.append(f"  quantised  {node:<24} {report['bits']} bit, level {level}  {error}")
     search = report["search"]
-    verdict = "holds" if report["gate"]["passed"] else "does not hold"
+    verdict = "holds" if report["gate"]["passed"] else f"does not hold ({search['stopped']})"
     lines.append(
         f"  gate {verdict}; {search['synops_ratio']:.2f} times the synaptic operations and "
         f"{search['axon_message_ratio']:.2f} times the axon messages of one plane a source"

@@ -16,8 +16,9 @@ from snn_deploy.deploy.backends.stepping import Spikes, State, simulate
 from snn_deploy.deploy.spikes import graded_range
 from snn_deploy.hw_profiles import Profile
 
-#: Generated calibration spikes: samples, steps, and the rates that are drawn from.
-_SAMPLES, _STEPS, _RATES = 32, 60, (0.02, 0.3)
+#: Generated calibration spikes: samples, steps, and the rates of the first and the last sample, before
+#: they are shuffled. Inputs may be sparse, so most samples are.
+_SAMPLES, _STEPS, _RATES = 32, 60, (0.3, 0.005)
 #: Membranes between these fractions of the threshold decide the gain of rounded decays.
 _FIT_RANGE = (0.2, 3.0)
 #: A trough of v tells at a later spike if more than this of it, in thresholds, is left; so many of the
@@ -99,12 +100,12 @@ def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spi
 def generated_spikes(
     network: DiscreteNetwork, seed: int, samples: int = _SAMPLES, steps: int = _STEPS
 ) -> dict[str, NDArray[Any]]:
-    """Bernoulli spikes for every input, each sample at its own rate between 2 % and 30 %.
+    """Bernoulli spikes for every input, each sample at its own rate: a geometric series from 30 % to .5 %.
 
     Graded spikes (int32) are drawn evenly over the range of their width.
     """
     generator = np.random.default_rng(seed)
-    rates = generator.uniform(*_RATES, size=(samples, 1, 1))
+    rates = generator.permutation(np.geomspace(*_RATES, samples))[:, None, None]
     rasters: dict[str, NDArray[Any]] = {}
     for node in network.inputs:
         shape = (samples, steps, int(np.prod(node.shape)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from snn_deploy.benchmarks.quantisation.subjects import Subject
 from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray
-from snn_deploy.convert.connections import fan_out
+from snn_deploy.convert.connections import fan_out, map_weights
 from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.backends import float_reference
 from snn_deploy.deploy.backends.stepping import Spikes
@@ -16,6 +17,8 @@ from snn_deploy.deploy.quantisation.gate import counts
 from snn_deploy.deploy.quantisation.parts import run_nodes
 
 _STORED, _TOP = 300, 10
+PERTURBATION = 1e-3
+"""Standard deviation of a relative weight error, in :func:`sensitivity`."""
 _RIDGE = 10.0
 
 Rasters = Mapping[str, Spikes]
@@ -46,6 +49,25 @@ def spike_metrics(subject: Subject, exact: Rasters, integer: Rasters) -> dict[st
         "last hidden layer's Jaccard": _jaccard(exact, integer, [last]),
         "count bias": _count_bias(exact, integer, [*subject.hidden, output]),
     }
+
+
+def sensitivity(subject: Subject, exact: Rasters) -> dict[str, FloatArray]:
+    """:func:`spike_metrics` of the float network with every weight off by .1 % at random.
+
+    It says how much of an integer network's count error the network itself makes of any weight error.
+    """
+    generator = np.random.default_rng(subject.seed)
+
+    def off(values: AnyArray) -> FloatArray:
+        return np.asarray(values * (1 + PERTURBATION * generator.standard_normal(values.shape)))
+
+    edges = tuple(
+        replace(edge, connection=map_weights(edge.connection, off)) for edge in subject.network.projections
+    )
+    perturbed = replace(subject.network, projections=edges)
+    return spike_metrics(
+        subject, exact, float_reference.run(perturbed, {subject.input: subject.test}).rasters
+    )
 
 
 def task_metrics(subject: Subject, exact: Rasters, integer: Rasters) -> dict[str, FloatArray]:

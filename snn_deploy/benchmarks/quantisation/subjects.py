@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snn_deploy.benchmarks.quantisation.targets import FEED_FORWARD, HEAVY, RECURRENT, SLOW
 from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray, SpikeArray
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.discrete import DiscreteNetwork
@@ -20,6 +22,9 @@ _DT = 1e-3
 _CALIBRATION = 160
 #: Spread of a class's rates from sample to sample: gamma with this shape.
 _SAMPLE_SHAPE = 4.0
+#: The heavy-tailed networks: widths, the rate that each layer is set to before training, and the accuracy
+#: at which training ends.
+_WIDTHS, _RATE, _ACCURACY = (256, 256, 128, 512), 0.15, 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,28 +72,35 @@ def trained(seed: int, samples: int, *, recurrent: bool) -> Subject:
     draw = _classes(seed, classes=10, inputs=40, shape=2.0)
     spikes, labels = draw(np.random.default_rng([seed, 0]), 2000)
     graph = train_classifier(spikes, labels, hidden=64, recurrent=recurrent, epochs=10, seed=seed)
-    name = "recurrent 40-64-10" if recurrent else "feed-forward 40-64-10"
+    name = RECURRENT if recurrent else FEED_FORWARD
     return _subject(name, seed, graph, draw, samples=samples, classes=10)
 
 
-def heavy_tailed(seed: int, samples: int) -> Subject:
-    """256-256rec-128-512, Student-t weights (4 degrees of freedom), classes read out by ridge regression."""
+def heavy_tailed(
+    seed: int, samples: int, *, name: str = HEAVY, freedom: float = 3, recurrence: float = 1 / 7
+) -> Subject:
+    """256-256rec-128-512, Student-t weights of so many degrees of freedom; ridge regression reads it out.
+
+    One rule, set before any result: weights of every layer from one distribution, a gain a layer that makes
+    it fire in 15 % of all steps, then training on 1,200 patterns of 20 classes until a linear read-out is
+    more than 95 % right. recurrence: spread of recurrent weights against those of the inputs; 1 / 7 is how
+    our own recurrent encoders begin (snn_deploy/train/loop.py), 1 how Norse's cells do.
+    """
+    from snn_deploy.train.classifier import train_chain
+
     generator = np.random.default_rng([seed, 9])
 
-    def weights(rows: int, columns: int, gain: float) -> FloatArray:
-        return np.asarray(gain * generator.standard_t(4, (rows, columns)) / np.sqrt(columns))
+    def weights(rows: int, columns: int) -> FloatArray:
+        return np.asarray(generator.standard_t(freedom, (rows, columns)) / np.sqrt(columns))
 
-    # gains that keep the rates of all three layers near .1 to .2
-    graph = _chain(
-        [weights(256, 256, 3.5), weights(128, 256, 5.0), weights(512, 128, 6.0)],
-        recurrent=weights(256, 256, 0.6),
-        tau_mem=0.01,
-    )
-    draw = _classes(seed, classes=20, inputs=256, shape=1.0)
+    layers = [weights(rows, columns) for columns, rows in pairwise(_WIDTHS)]
+    recurrent = recurrence * weights(_WIDTHS[1], _WIDTHS[1])
+    np.fill_diagonal(recurrent, 0)
+    draw = _classes(seed, classes=20, inputs=_WIDTHS[0], shape=1.0)
+    spikes, labels = draw(np.random.default_rng([seed, 0]), 1200)
+    graph = train_chain(spikes, labels, layers, recurrent, rate=_RATE, accuracy=_ACCURACY, seed=seed)
     fitting = draw(np.random.default_rng([seed, 3]), 600)
-    return _subject(
-        "heavy-tailed 256-256rec-128-512", seed, graph, draw, samples=samples, classes=20, fitting=fitting
-    )
+    return _subject(name, seed, graph, draw, samples=samples, classes=20, fitting=fitting)
 
 
 def slow(seed: int, samples: int) -> Subject:
@@ -98,9 +110,9 @@ def slow(seed: int, samples: int) -> Subject:
     def weights(rows: int, columns: int, mean: float) -> FloatArray:
         return np.asarray(mean * (1 + generator.normal(size=(rows, columns))))
 
-    graph = _chain([weights(64, 40, 0.5), weights(32, 64, 0.95)], recurrent=None, tau_mem=0.3)
+    graph = _chain([weights(64, 40, 0.5), weights(32, 64, 0.95)], tau_mem=0.3)
     draw = _classes(seed, classes=10, inputs=40, shape=2.0, steps=300)
-    return _subject("tau_mem = 300 dt, 40-64-32", seed, graph, draw, samples=samples)
+    return _subject(SLOW, seed, graph, draw, samples=samples)
 
 
 Draw = Callable[[np.random.Generator, int], tuple[SpikeArray, IntArray]]
@@ -136,8 +148,8 @@ def _subject(
     return Subject(name, seed, prepared.graph, prepared.network, calibration, test, labels, classes, fitting)
 
 
-def _chain(weights: list[FloatArray], recurrent: FloatArray | None, tau_mem: float) -> nir.NIRGraph:
-    """A chain of CUBA neurons, tau_syn 5 ms, threshold 1; the first layer may be recurrent."""
+def _chain(weights: list[FloatArray], tau_mem: float) -> nir.NIRGraph:
+    """A chain of CUBA neurons, tau_syn 5 ms, threshold 1."""
     import nir
 
     nodes: dict[str, nir.NIRNode] = {"input": nir.Input(np.array([weights[0].shape[1]]))}
@@ -146,9 +158,6 @@ def _chain(weights: list[FloatArray], recurrent: FloatArray | None, tau_mem: flo
         nodes[f"w{k}"], nodes[f"lif{k}"] = nir.Linear(weight), _neurons(len(weight), tau_mem)
         edges += [(last, f"w{k}"), (f"w{k}", f"lif{k}")]
         last = f"lif{k}"
-    if recurrent is not None:
-        nodes["w_rec"] = nir.Linear(recurrent)
-        edges += [("lif0", "w_rec"), ("w_rec", "lif0")]
     nodes["output"] = nir.Output(np.array([len(weights[-1])]))
     return nir.NIRGraph(nodes, [*edges, (last, "output")], metadata=Contract(dt=_DT).metadata())
 

@@ -126,16 +126,24 @@ def plane_range(level: Level, profile: Profile, bits: int) -> tuple[int, int]:
 
 
 def choose_grid(
-    level: Level, scaled: FloatArray, importance: FloatArray, profile: Profile, bits: int
+    level: Level,
+    scaled: FloatArray,
+    importance: FloatArray,
+    profile: Profile,
+    bits: int,
+    *,
+    magnitudes: FloatArray | None = None,
 ) -> Grid:
     """Fit the grid of ``level`` to one source's weights.
 
     scaled: weights times the state scale, (rows, columns). importance: weight of a squared error in
-    each column.
+    each column. magnitudes: of all nonzero weights times the state scale, in rising order, where
+    ``scaled`` is a sample of them.
     """
     step, limit = plane_range(level, profile, bits)
-    magnitudes = np.abs(scaled)
-    largest = float(magnitudes.max(initial=0.0))
+    if magnitudes is None:
+        magnitudes = sorted_magnitudes(scaled)
+    largest = float(magnitudes[-1]) if magnitudes.size else 0.0
     coarse = 0 if largest <= limit else int(np.ceil(np.log2(largest / limit)))
     coarse = min(coarse, profile.integers.weight_exp.high)
 
@@ -150,12 +158,17 @@ def choose_grid(
         return min(map(grid, distances), key=lambda g: squared_error(g, scaled, importance))
     # the fine plane must reach half a coarse step, or remainders would not fit
     widest = min(coarse, int(np.log2(2 * limit / step)))
-    stored = max(1, int(np.count_nonzero(magnitudes)))
     for distance in range(widest, 0, -1):
-        beyond = int(np.count_nonzero(magnitudes > limit * 2.0 ** (coarse - distance)))
-        if beyond <= level.share * stored:
+        reach = limit * 2.0 ** (coarse - distance)
+        beyond = magnitudes.size - int(np.searchsorted(magnitudes, reach, side="right"))
+        if beyond <= level.share * magnitudes.size:
             return grid(distance)
     return grid(0)
+
+
+def sorted_magnitudes(weights: FloatArray) -> FloatArray:
+    """Magnitudes of the nonzero weights in rising order."""
+    return np.sort(np.abs(weights[weights != 0]))
 
 
 def _clip(values: FloatArray, unit: float, top: int) -> FloatArray:

@@ -14,7 +14,15 @@ from snn_deploy.convert.quantise import decays
 from snn_deploy.convert.quantise.biases import round_bias
 from snn_deploy.convert.quantise.blocks import Block, block
 from snn_deploy.convert.quantise.evidence import Evidence
-from snn_deploy.convert.quantise.grids import LEVELS, Grid, Level, choose_grid, plane_range, squared_error
+from snn_deploy.convert.quantise.grids import (
+    LEVELS,
+    Grid,
+    Level,
+    choose_grid,
+    plane_range,
+    sorted_magnitudes,
+    squared_error,
+)
 from snn_deploy.convert.quantise.groups import Group, Piece
 from snn_deploy.convert.quantise.moments import Arriving, Moments, moments
 from snn_deploy.convert.quantise.planes import cut, describe, projections
@@ -29,6 +37,9 @@ from snn_deploy.convert.quantised import (
 )
 from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
+
+#: Candidate scales are compared on whole rows of about this many weights of each block.
+_COMPARED_WEIGHTS = 1 << 14
 
 #: How weights are rounded: coordinate descent with or without the bias as a column, nearest with or
 #: without the bias correction.
@@ -55,7 +66,8 @@ class Task:
     """A group of neurons ready to be quantised at any level: everything that no level changes.
 
     blocks: one a piece, weights with the decay gain already in. importance: of a squared error in each
-    column of each block. joint: whether all blocks share rows, so that ``moments`` speak of them together.
+    column of each block. moments: where the blocks share rows, so that one matrix speaks of them all.
+    compared: some rows of each block. magnitudes: of each block's nonzero weights, in rising order.
     """
 
     population: DiscretePopulation
@@ -66,6 +78,22 @@ class Task:
     moments: Moments | None
     gain: float
     message_bits: Mapping[str, int]
+    compared: tuple[FloatArray, ...]
+    magnitudes: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a level decides before any weight is rounded: the state scale, and each block's grid.
+
+    limits: the largest scale that each format allows, by what limits it.
+    """
+
+    level: Level
+    scale: int
+    grids: tuple[Grid, ...]
+    limits: Mapping[str, float]
+    violations: tuple[Violation, ...]
 
 
 def prepare(
@@ -92,15 +120,22 @@ def prepare(
         ]
         found = moments(arriving, float(du), float(dv), rate)
     return Task(
-        population, group, tuple(pieces), blocks, _importance(blocks, found), found, gain, message_bits
+        population,
+        group,
+        tuple(pieces),
+        blocks,
+        _importance(blocks, found),
+        found,
+        gain,
+        message_bits,
+        tuple(_some_rows(b.matrix) for b in blocks),
+        tuple(sorted_magnitudes(b.matrix) for b in blocks),
     )
 
 
-def quantise_group(
-    task: Task, level: Level, rounding: Rounding, *, evidence: Evidence, profile: Profile, bits: int
-) -> QuantisedLayer:
-    """Quantise one group of neurons at one level."""
-    largest = [float(np.abs(b.matrix).max(initial=0.0)) for b in task.blocks]
+def plan(task: Task, level: Level, *, evidence: Evidence, profile: Profile, bits: int) -> Plan:
+    """Choose the state scale with the smallest weight error, and the grids that go with it."""
+    largest = [float(magnitudes[-1]) for magnitudes in task.magnitudes if magnitudes.size]
     _, top = plane_range(level, profile, bits)
     seen = evidence.extremes[task.population.name]
     limits = ceilings(
@@ -110,7 +145,16 @@ def quantise_group(
     scale = 1
     if not problems:
         scale = choose_scale(limits, largest, top, lambda s: _weight_error(task, level, s, profile, bits))
-    grids = _grids(task, level, scale, profile, bits)
+    matrices = [b.matrix for b in task.blocks]
+    grids = _grids(task, matrices, level, scale, profile=profile, bits=bits)
+    return Plan(level, scale, tuple(grids), limits, tuple(problems))
+
+
+def quantise_group(
+    task: Task, planned: Plan, rounding: Rounding, *, profile: Profile, bits: int
+) -> QuantisedLayer:
+    """Round one group of neurons as planned, and cut it into planes."""
+    level, scale, grids = planned.level, planned.scale, planned.grids
     rounded, shift = _round(task, grids, scale, rounding)
     population = _population(task, scale, shift, profile)
     found: list[QuantisedProjection] = []
@@ -140,10 +184,10 @@ def quantise_group(
         "level": LEVELS.index(level),
         "level_title": level.title,
         "rounding": rounding if task.moments is not None else "nearest",
-        "scale_limited_by": min(limits, key=lambda name: limits[name]),
+        "scale_limited_by": min(planned.limits, key=lambda name: planned.limits[name]),
         "projections": weight_rows,
     }
-    return QuantisedLayer((population,), tuple(found), (row,), tuple(problems), (bias,))
+    return QuantisedLayer((population,), tuple(found), (row,), planned.violations, (bias,))
 
 
 def merge(layers: Sequence[QuantisedLayer]) -> QuantisedLayer:
@@ -165,18 +209,30 @@ def _importance(blocks: Sequence[Block], found: Moments | None) -> tuple[FloatAr
     return tuple(np.split(found.diagonal, np.cumsum(widths)[:-1])) if widths else ()
 
 
-def _grids(task: Task, level: Level, scale: float, profile: Profile, bits: int) -> list[Grid]:
+def _some_rows(matrix: FloatArray) -> FloatArray:
+    """Rows spread evenly over the matrix."""
+    rows, columns = matrix.shape
+    kept = min(rows, max(1, _COMPARED_WEIGHTS // max(1, columns)))
+    return matrix[np.linspace(0, rows, kept, endpoint=False).astype(np.int64)]
+
+
+def _grids(
+    task: Task, matrices: Sequence[FloatArray], level: Level, scale: float, *, profile: Profile, bits: int
+) -> list[Grid]:
+    """A grid for each block, fitted to ``matrices``: the blocks' weights, or some of them."""
+    parts = zip(matrices, task.importance, task.magnitudes, strict=True)
     return [
-        choose_grid(level, view.matrix * scale, importance, profile, bits)
-        for view, importance in zip(task.blocks, task.importance, strict=True)
+        choose_grid(level, matrix * scale, importance, profile, bits, magnitudes=magnitudes * scale)
+        for matrix, importance, magnitudes in parts
     ]
 
 
 def _weight_error(task: Task, level: Level, scale: float, profile: Profile, bits: int) -> float:
+    """Squared weight error in units of the threshold, estimated from the compared rows."""
     total = 0.0
-    grids = _grids(task, level, scale, profile, bits)
-    for grid, view, importance in zip(grids, task.blocks, task.importance, strict=True):
-        total += squared_error(grid, view.matrix * scale, importance)
+    grids = _grids(task, task.compared, level, scale, profile=profile, bits=bits)
+    for grid, some, view, importance in zip(grids, task.compared, task.blocks, task.importance, strict=True):
+        total += squared_error(grid, some * scale, importance) * len(view.matrix) / max(1, len(some))
     return total / scale**2
 
 

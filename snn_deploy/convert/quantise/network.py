@@ -15,7 +15,16 @@ from snn_deploy.convert.quantise.blocks import finite_violations
 from snn_deploy.convert.quantise.evidence import Evidence
 from snn_deploy.convert.quantise.grids import LEVELS, check_level
 from snn_deploy.convert.quantise.groups import pieces, sources, split
-from snn_deploy.convert.quantise.layer import QuantisedLayer, Rounding, Task, merge, prepare, quantise_group
+from snn_deploy.convert.quantise.layer import (
+    Plan,
+    QuantisedLayer,
+    Rounding,
+    Task,
+    merge,
+    plan,
+    prepare,
+    quantise_group,
+)
 from snn_deploy.convert.quantise.report import tail_ratio
 from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation
 from snn_deploy.errors import ModelNotSupported, UsageError, Violation
@@ -52,6 +61,7 @@ class Quantiser:
         self.nodes = tuple(population.name for population in network.populations)
         self._groups = {p.name: split(p, profile) for p in network.populations}
         self._tasks: dict[str, list[Task]] = {}
+        self._plans: dict[tuple[str, int], list[Plan]] = {}
         self._layers: dict[tuple[str, int, Rounding], QuantisedLayer] = {}
 
     def layer(self, node: str, level: int, rounding: Rounding = "descent+bias") -> QuantisedLayer:
@@ -59,17 +69,11 @@ class Quantiser:
         check_level(level)
         key = (node, level, rounding)
         if key not in self._layers:
+            tasks, plans = self._prepared(node), self._planned(node, level)
             self._layers[key] = merge(
                 [
-                    quantise_group(
-                        task,
-                        LEVELS[level],
-                        rounding,
-                        evidence=self.evidence,
-                        profile=self.profile,
-                        bits=self.bits,
-                    )
-                    for task in self._prepared(node)
+                    quantise_group(task, planned, rounding, profile=self.profile, bits=self.bits)
+                    for task, planned in zip(tasks, plans, strict=True)
                 ]
             )
         return self._layers[key]
@@ -129,6 +133,14 @@ class Quantiser:
         incoming = [weights(e.connection) for e in self.float_network.projections if e.target == node]
         heavy = any(tail_ratio(np.asarray(w)) >= _HEAVY_TAIL for w in incoming)
         return _RESIDUAL if heavy else _SIGN
+
+    def _planned(self, node: str, level: int) -> list[Plan]:
+        if (node, level) not in self._plans:
+            self._plans[node, level] = [
+                plan(task, LEVELS[level], evidence=self.evidence, profile=self.profile, bits=self.bits)
+                for task in self._prepared(node)
+            ]
+        return self._plans[node, level]
 
     def _prepared(self, node: str) -> list[Task]:
         if node not in self._tasks:

@@ -43,7 +43,8 @@ def quantise_network(
     """Calibrate, choose levels, quantise, and report.
 
     calibration: input name -> (samples, steps, neurons); the first 256 samples are used, fewer of a large
-    network. level "auto" promotes nodes from level 0 until the gate holds; where calibration spikes are
+    network. level "auto" promotes nodes from level 0 until the gate holds or, where no level meets it,
+    until errors are near those of the top level; where calibration spikes are
     ``generated`` the gate proves little, so it then starts at the default levels. budget: see
     :meth:`Search.greedy`.
     Raises UsageError for an unknown level or width, ModelNotSupported for values no format holds.

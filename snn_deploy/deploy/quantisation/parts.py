@@ -43,55 +43,79 @@ class _FusedPlanes:
         return np.asarray((self._matrix @ spikes.T.astype(self._matrix.dtype)).T, dtype=np.float64)
 
 
+class Part:
+    """Some nodes of an integer network made ready to run alone; all their other senders are given as spikes.
+
+    neurons: makes the populations of a NumPy run; None leaves the engine to :func:`choose`.
+    """
+
+    def __init__(
+        self,
+        network: QuantisedNetwork,
+        nodes: Collection[str],
+        neurons: Callable[[QuantisedPopulation], Neurons] | None = None,
+    ) -> None:
+        self._network, self._nodes = network, tuple(nodes)
+        populations = tuple(p for p in network.populations if p.node in nodes)
+        self._names = [p.name for p in populations]
+        edges = tuple(e for e in network.projections if e.target in self._names)
+        outside = dict.fromkeys(e.source for e in edges if e.source not in self._names)
+        # where nothing outside reaches these nodes, samples and steps must still be known
+        self._senders = list(outside) or [network.inputs[0].name]
+        self._whole = {p.name: p for p in network.populations}
+        self._alone = replace(
+            network,
+            inputs=tuple(self._as_input(name) for name in self._senders),
+            populations=populations,
+            projections=edges,
+            outputs=(),
+        )
+        self._neurons = neurons
+        kernel = NUMPY if neurons is not None else choose().name
+        self._prepared = None if kernel == NUMPY else prepare(self._alone, kernel)
+
+    def run(self, given: Mapping[str, Spikes]) -> dict[str, Spikes]:
+        """Rasters of the nodes; given: (samples, steps, neurons) of inputs and of nodes that reach them."""
+        rasters = {name: self._raster(name, given) for name in self._senders}
+        if self._prepared is not None:
+            found = dict(self._prepared.run(rasters, rasters=self._names).rasters)
+        else:
+            make = self._neurons or FixedNeurons
+            neurons = {p.name: make(p) for p in self._alone.populations}
+            found = simulate(self._alone, neurons, fuse(self._alone.projections), rasters)
+        return {node: by_node(self._network, node, found) for node in self._nodes}
+
+    def _as_input(self, name: str) -> Input:
+        if name in self._whole:
+            return Input(name, (self._whole[name].neurons,))
+        return next(node for node in self._network.inputs if node.name == name)
+
+    def _raster(self, name: str, given: Mapping[str, Spikes]) -> Spikes:
+        """The spikes that this input or integer population sends."""
+        if name not in self._whole:
+            return given[name]
+        population = self._whole[name]
+        raster = given[population.node]
+        if population.neurons == raster.shape[2]:
+            return raster
+        return np.ascontiguousarray(raster[:, :, population.index])
+
+
 def run_nodes(
     network: QuantisedNetwork,
     nodes: Collection[str],
     given: Mapping[str, Spikes],
     neurons: Callable[[QuantisedPopulation], Neurons] | None = None,
 ) -> dict[str, Spikes]:
-    """Run the populations of ``nodes``; return their rasters, by node.
-
-    given: rasters (samples, steps, neurons) of inputs and of all other nodes that reach them.
-    neurons: makes the populations of a NumPy run; None leaves the engine to :func:`choose`.
-    """
-    part, rasters = _cut_out(network, nodes, given)
-    names = [p.name for p in part.populations]
-    kernel = NUMPY if neurons is not None else choose().name
-    if kernel == NUMPY:
-        make = neurons or FixedNeurons
-        found = simulate(part, {p.name: make(p) for p in part.populations}, fuse(part.projections), rasters)
-    else:
-        found = dict(prepare(part, kernel).run(rasters, rasters=names).rasters)
-    return {node: by_node(network, node, found) for node in nodes}
-
-
-def _cut_out(
-    network: QuantisedNetwork, nodes: Collection[str], given: Mapping[str, Spikes]
-) -> tuple[QuantisedNetwork, dict[str, Spikes]]:
-    """The network of ``nodes`` alone, whose inputs are all other senders, and the rasters of those."""
-    populations = tuple(p for p in network.populations if p.node in nodes)
-    names = {p.name for p in populations}
-    edges = tuple(e for e in network.projections if e.target in names)
-    whole = {p.name: p for p in network.populations}
-    bits = {node.name: node.message_bits for node in network.inputs}
-    outside = dict.fromkeys(e.source for e in edges if e.source not in names)
-    rasters = {
-        name: np.ascontiguousarray(given[whole[name].node][:, :, whole[name].index])
-        if name in whole
-        else given[name]
-        for name in outside
-    }
-    if not rasters:  # nothing outside reaches these nodes, but samples and steps must be known
-        name, raster = next(iter(given.items()))
-        rasters = {name: raster}
-    inputs = tuple(Input(name, (int(r.shape[2]),), bits.get(name, 0)) for name, r in rasters.items())
-    part = replace(network, inputs=inputs, populations=populations, projections=edges, outputs=())
-    return part, rasters
+    """Run the populations of ``nodes`` once; return their rasters, by node. See :class:`Part`."""
+    return Part(network, nodes, neurons).run(given)
 
 
 def by_node(network: QuantisedNetwork, node: str, rasters: Mapping[str, Spikes]) -> Spikes:
     """Put the populations of one node back in their places; rasters by population name."""
     parts = [p for p in network.populations if p.node == node]
+    if len(parts) == 1 and np.array_equal(parts[0].index, np.arange(parts[0].neurons)):
+        return rasters[parts[0].name]
     samples, steps = rasters[parts[0].name].shape[:2]
     joined = np.empty((samples, steps, sum(p.neurons for p in parts)), dtype=np.uint8)
     for part in parts:
@@ -111,15 +135,3 @@ def fuse(edges: Sequence[QuantisedProjection]) -> list[Synapses]:
         else:
             found += [FixedSynapses(plane, plane.message_bits) for plane in planes]
     return found
-
-
-def downstream(network: QuantisedNetwork, node: str) -> set[str]:
-    """The node and all nodes that its spikes can reach."""
-    node_of: dict[str, Any] = {p.name: p.node for p in network.populations}
-    reached = {node}
-    grown = True
-    while grown:
-        more = {node_of[e.target] for e in network.projections if node_of.get(e.source) in reached} - reached
-        reached |= more
-        grown = bool(more)
-    return reached

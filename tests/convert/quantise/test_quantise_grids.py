@@ -79,6 +79,17 @@ def test_residual_levels_bound_the_share_of_double_entries(level: int, share: fl
     assert grid.fine < grid.coarse
 
 
+@pytest.mark.parametrize("level", range(8))
+def test_a_sample_with_all_magnitudes_gives_the_grid_of_the_whole(level: int) -> None:
+    scaled = heavy(7, (400, 100))
+    scaled[::3, ::7] = 0
+    whole = choose_grid(LEVELS[level], scaled, np.ones(100), PROFILE, 8)
+    magnitudes = np.sort(np.abs(scaled[scaled != 0]))
+    some = choose_grid(LEVELS[level], scaled[::5], np.ones(100), PROFILE, 8, magnitudes=magnitudes)
+    assert some == whole
+    assert whole.coarse > 0
+
+
 def test_disjoint_levels_store_each_weight_once() -> None:
     scaled = heavy(6)
     for level in (2, 3):

@@ -134,11 +134,12 @@ def _speed_legend(figure: Figure, strengths: Mapping[str, float], families: set[
     figure.legend(handles=handles, fontsize=7, frameon=False, loc="outside upper center", ncols=len(handles))
 
 
-def _shade(colour: str, strength: float) -> tuple[float, ...]:
+def _shade(colour: str, strength: float) -> str:
     """The colour mixed with white; not transparent, so that no grid line shows through."""
-    from matplotlib.colors import to_rgb
+    from matplotlib.colors import to_hex, to_rgb
 
-    return tuple(1 - strength * (1 - part) for part in to_rgb(colour))
+    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def recalled_drawings(rows: Sequence[tuple[NDArray[np.uint8], str, Sequence[str], int]]) -> str:

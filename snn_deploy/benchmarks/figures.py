@@ -142,6 +142,50 @@ def _shade(colour: str, strength: float) -> str:
     return to_hex((red, green, blue))
 
 
+def fronts(panels: Mapping[str, Mapping[str, Any]], cost: str, metric: str) -> str:
+    """Recall against cost, a panel a query, each run a point with its intervals, the front as a line.
+
+    panels: query -> {"points": run -> {"cost", "cost_range", "recall", "ci95"}, "front": runs, "chance",
+    "baseline": {"name", "value"}}.
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = _figure(8, 2.7 * rows + 0.5)
+    for i, (query, panel) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _front_panel(axes, panel)
+        axes.set_title(query, fontsize=9, loc="left")
+        if i % columns == 0:
+            axes.set_ylabel(f"{metric}, %", fontsize=8)
+    figure.supxlabel(cost, fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside upper center", ncols=4)
+    return _svg(figure)
+
+
+def _front_panel(axes: Any, panel: Mapping[str, Any]) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    best, front, points = panel["baseline"], panel["front"], panel["points"]
+    axes.axhline(100 * panel["chance"], color=_CHANCE, lw=2, label="chance")
+    axes.axhline(100 * best["value"], color=_BASELINE, lw=1, ls="--", label="best baseline")
+    line = [(points[name]["cost"], 100 * points[name]["recall"]) for name in front]
+    axes.plot(*zip(*line, strict=True), drawstyle="steps-post", color="#c5d9e8", lw=3, label="front")
+    for name, point in points.items():
+        x, y = point["cost"], 100 * point["recall"]
+        low, high = point["cost_range"]
+        down, up = (100 * end for end in point["ci95"])
+        colour = "#1f5f8b" if name in front else "#8aa1b4"
+        spread = {"xerr": [[x - low], [high - x]], "yerr": [[max(0, y - down)], [max(0, up - y)]]}
+        axes.errorbar(x, y, **spread, fmt="o", color=colour, ms=5, elinewidth=0.8, capsize=2)
+        axes.annotate(name, (x, y), xytext=(6, 5), textcoords="offset points", fontsize=7, color="#333333")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.25, y=0.15)
+    axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def recalled_drawings(rows: Sequence[tuple[NDArray[np.uint8], str, Sequence[str], int]]) -> str:
     """Query drawings with what they recalled: (ink (h, w, 3), right caption, recalled captions, rank)."""
     figure = _figure(8, 0.75 * len(rows))

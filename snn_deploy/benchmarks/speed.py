@@ -46,6 +46,7 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
     from snn_deploy.benchmarks.speed_pictures import draw
 
     folder.mkdir(parents=True, exist_ok=True)
+    machine = _machine()
     networks = {}
     for benchmark in BENCHMARKS[:1] if quick else BENCHMARKS:
         stage(f"{benchmark.name}: engine")
@@ -63,11 +64,7 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
     report = {
         "task": "speed",
         "config": {"quick": quick, "threads": 1},
-        "machine": {
-            "processor": _processor(),
-            "usable_cores": usable_cores(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
+        "machine": machine,
         "versions": _versions(networks),
         "networks": networks,
         "targets": judged({name: entry["ratios"] for name, entry in networks.items()}),
@@ -137,6 +134,16 @@ def _versions(networks: Mapping[str, Any]) -> dict[str, str]:
     for entry in networks.values():
         found |= entry["peers"]["versions"]
     return found
+
+
+def _machine() -> dict[str, Any]:
+    """What ran it; load: processes that others kept running in the minute before, None where unknown."""
+    return {
+        "processor": _processor(),
+        "usable_cores": usable_cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
 
 
 def _processor() -> str:

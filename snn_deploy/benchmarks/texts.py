@@ -50,7 +50,12 @@ def _row(label: str, entries: Mapping[str, Any]) -> str:
 
 def speed_text(report: Mapping[str, Any]) -> str:
     """Samples a second of each engine by batch, and how many times as fast our fastest kernel is."""
-    lines = []
+    machine = report["machine"]
+    lines = [f"{machine['processor']}, {machine['usable_cores']} usable core(s)"]
+    if machine["load"] is not None:
+        lines.append(
+            f"load before the run: {machine['load']:.1f}; what goes by the wall clock suffers from it"
+        )
     for name, entry in report["networks"].items():
         engine, ratios = entry["engine"], entry["ratios"]
         lines.append(

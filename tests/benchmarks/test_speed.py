@@ -169,8 +169,18 @@ def test_the_report_is_a_page_with_a_chart(tmp_path: Path, monkeypatch: pytest.M
     assert page.count("<svg") == 1
     for shown in ("Norse", "No module named &#39;jax&#39;", "missed", "75.0 %", "stream, end to end"):
         assert shown in page, shown
+    assert "load before" in page
     text = speed_text(report)
-    for shown in ("Norse", "x50.0", "Lava, run", "not measured", "MISSED", "x1.75", "0.75 of the ceiling"):
+    for shown in (
+        "load before",
+        "Norse",
+        "x50.0",
+        "Lava, run",
+        "not measured",
+        "MISSED",
+        "x1.75",
+        "0.75 of the ceiling",
+    ):
         assert shown in text, shown
 
 

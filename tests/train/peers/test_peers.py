@@ -98,8 +98,8 @@ def test_scans_over_steps_and_over_layers_give_the_same_spikes() -> None:
 
     weights = SPEC.weights()
     network = peer.Network(LAYERS, tuple(peer.by_hand(SPEC, drawn) for drawn in weights))
-    gains, _ = tuned(SPEC, lambda gains, spikes: network.rates(peer._scaled(weights, gains), spikes))
-    scaled = peer._scaled(weights, gains)
+    gains, _ = tuned(SPEC, lambda gains, spikes: network.rates(peer.forward_weights(weights, gains), spikes))
+    scaled = peer.forward_weights(weights, gains)
     spikes = SPEC.spikes(5)
     by_steps, by_layers = (np.asarray(scan(scaled, spikes)) for scan in (network.by_steps, network.by_layers))
     np.testing.assert_array_equal(by_steps, by_layers)

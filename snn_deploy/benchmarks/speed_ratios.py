@@ -81,23 +81,23 @@ class Target:
 
 def _batches(network: str, row: str, limits: Mapping[str, float]) -> list[Target]:
     return [
-        Target(network, f"{row}, batch {batch}", ("over peers", row, batch), limit)
+        Target(network, f"over {row}, batch {batch}", ("over peers", row, batch), limit)
         for batch, limit in limits.items()
     ]
 
 
 _FF = "feed-forward"
 TARGETS = (
-    Target(_FF, "stock Lava streaming, run only", ("over Lava", "run"), 4000),
-    Target(_FF, "stock Lava streaming, end to end", ("over Lava", "end to end"), 5000),
+    Target(_FF, "over stock Lava streaming, run only", ("over Lava", "run"), 4000),
+    Target(_FF, "over stock Lava streaming, end to end", ("over Lava", "end to end"), 5000),
     *_batches(_FF, "Norse", {"1": 400, "32": 35, "256": 20}),
     *_batches(_FF, "Norse torch.compile", {"1": 130, "32": 20, "256": 14}),
     *_batches(_FF, "JAX spyx", {"32": 7, "256": 7}),
     *_batches(_FF, "JAX by hand", {"32": 7, "256": 7}),
     Target(_FF, "share of load-and-add, overall", ("share of load-and-add",), 0.5),
-    Target(_FF, "NumPy over Lava's run", ("kernels over Lava's run", "numpy"), 100),
-    Target(_FF, "portable C over Lava's run", ("kernels over Lava's run", "portable"), 1000),
-    Target(_FF, "AVX2 over AVX-512", ("kernels over the fastest", "avx2"), 0.5),
+    Target(_FF, "NumPy kernel over Lava's run", ("kernels over Lava's run", "numpy"), 100),
+    Target(_FF, "portable C kernel over Lava's run", ("kernels over Lava's run", "portable"), 1000),
+    Target(_FF, "AVX2 kernel over AVX-512", ("kernels over the fastest", "avx2"), 0.5),
     Target(_FF, "two threads over one", ("two threads over one",), 1.8),
     *_batches("recurrent", "Norse", {"1": 350, "32": 30, "256": 20}),
     *_batches("convolutional", "Norse", {"128": 5}),

@@ -79,7 +79,7 @@ def speed_text(report: Mapping[str, Any]) -> str:
     for row in report["targets"]:
         verdict = "holds" if row["holds"] else "MISSED"
         lines.append(
-            f"  {row['network']:<14} {row['title']:<36} at least {row['at_least']:>7,g}: "
+            f"  {row['network']:<14} {row['title']:<38} at least {row['at_least']:>7,g}: "
             f"{row['value']:>8,.2f}  {verdict}"
         )
     return "\n".join([*lines, f"report: {report['page']}"])

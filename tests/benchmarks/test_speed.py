@@ -140,11 +140,11 @@ def test_what_was_not_measured_has_no_ratio() -> None:
 def test_targets_are_judged_where_they_were_measured() -> None:
     rows = judged({"feed-forward": ratios(_entry())})
     assert {row["title"]: row["holds"] for row in rows} == {
-        "stock Lava streaming, run only": False,
-        "stock Lava streaming, end to end": False,
-        "Norse, batch 1": False,
+        "over stock Lava streaming, run only": False,
+        "over stock Lava streaming, end to end": False,
+        "over Norse, batch 1": False,
         "share of load-and-add, overall": True,
-        "NumPy over Lava's run": False,
+        "NumPy kernel over Lava's run": False,
         "two threads over one": False,
     }
     assert judged({}) == []

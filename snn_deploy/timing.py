@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -15,11 +15,21 @@ def best_seconds(
     clock: by default the CPU time of the calling thread, which other processes cannot lengthen by taking
     the core away; give time.perf_counter where the work is done by other threads.
     """
-    run()
-    best, started, runs = float("inf"), time.perf_counter(), 0
-    while runs < 1 or time.perf_counter() - started < budget:
-        before = clock()
+    return best_of_each([run], budget, clock)[0]
+
+
+def best_of_each(
+    runs: Sequence[Callable[[], Any]], budget: float, clock: Callable[[], float] = time.thread_time
+) -> list[float]:
+    """Like :func:`best_seconds`, for several runs that are to be compared: they take turns."""
+    for run in runs:
         run()
-        best = min(best, clock() - before)
-        runs += 1
+    best = [float("inf")] * len(runs)
+    started, rounds = time.perf_counter(), 0
+    while rounds < 1 or time.perf_counter() - started < budget:
+        for i, run in enumerate(runs):
+            before = clock()
+            run()
+            best[i] = min(best[i], clock() - before)
+        rounds += 1
     return best

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from snn_deploy.benchmarks.report import short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = {"float": "#8aa1b4", "fixed": "#1f5f8b"}
 _BASELINE, _CHANCE = "#c9a227", "#b3402a"
+_FAMILIES = {"ours": "#1f5f8b", "peer": "#c9a227", "Lava": "#b3402a"}
 
 
 def spike_raster(rasters: Mapping[str, NDArray[np.uint8]]) -> str:
@@ -80,6 +84,106 @@ def event_bars(activity: Mapping[str, Any]) -> str:
     axes.tick_params(axis="x", labelsize=7)
     axes.legend(fontsize=7, frameon=False)
     return _svg(figure)
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """One tool of a speed chart: ``family`` is ours, peer or Lava; ``speeds``: batch -> samples a second."""
+
+    name: str
+    family: str
+    speeds: Mapping[str, float]
+
+
+def speed_bars(rows: Sequence[SpeedRow], batches: Sequence[str]) -> str:
+    """Samples a second of every tool, fastest first, a bar a batch, on a logarithmic axis."""
+    rows = sorted(rows, key=lambda row: -max(row.speeds.values()))
+    figure = _figure(8, 0.15 * sum(len(row.speeds) + 0.9 for row in rows) + 1.1)
+    axes = figure.add_subplot()
+    strengths = dict(zip(batches, np.linspace(0.4, 1, len(batches)), strict=True))
+    place, ticks = 0.0, []
+    for row in rows:
+        ticks.append(place + (len(row.speeds) - 1) / 2)
+        for batch, speed in row.speeds.items():
+            axes.barh(place, speed, 0.92, color=_shade(_FAMILIES[row.family], strengths.get(batch, 1.0)))
+            axes.text(speed * 1.08, place, short(speed), va="center", fontsize=6.5, color="#333333")
+            place += 1
+        place += 0.9
+    axes.set_xscale("log")
+    low = min(min(row.speeds.values()) for row in rows)
+    high = max(max(row.speeds.values()) for row in rows)
+    axes.set_xlim(10 ** np.floor(np.log10(low) - 0.05), high * 2.5)
+    axes.set_ylim(place - 0.9, -0.8)
+    axes.set_yticks(ticks, [row.name for row in rows], fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.grid(axis="x", color="#e6ecf0")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel("samples a second, logarithmic", fontsize=8)
+    _speed_legend(figure, strengths, {row.family for row in rows})
+    return _svg(figure)
+
+
+def _speed_legend(figure: Figure, strengths: Mapping[str, float], families: set[str]) -> None:
+    from matplotlib.patches import Patch
+
+    titles = {"ours": "ours, Loihi integers", "peer": "peers, floats", "Lava": "stock Lava, Loihi integers"}
+    handles = [Patch(color=_FAMILIES[name], label=titles[name]) for name in _FAMILIES if name in families]
+    handles += [Patch(color=_shade("#444444", s), label=f"batch {name}") for name, s in strengths.items()]
+    figure.legend(handles=handles, fontsize=7, frameon=False, loc="outside upper center", ncols=len(handles))
+
+
+def _shade(colour: str, strength: float) -> str:
+    """The colour mixed with white; not transparent, so that no grid line shows through."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+def fronts(panels: Mapping[str, Mapping[str, Any]], cost: str, metric: str) -> str:
+    """Recall against cost, a panel a query, each run a point with its intervals, the front as a line.
+
+    panels: query -> {"points": run -> {"cost", "cost_range", "recall", "ci95"}, "front": runs, "chance",
+    "baseline": {"name", "value"}}.
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = _figure(8, 2.7 * rows + 0.5)
+    for i, (query, panel) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _front_panel(axes, panel)
+        axes.set_title(query, fontsize=9, loc="left")
+        if i % columns == 0:
+            axes.set_ylabel(f"{metric}, %", fontsize=8)
+    figure.supxlabel(cost, fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside upper center", ncols=4)
+    return _svg(figure)
+
+
+def _front_panel(axes: Any, panel: Mapping[str, Any]) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    best, front, points = panel["baseline"], panel["front"], panel["points"]
+    axes.axhline(100 * panel["chance"], color=_CHANCE, lw=2, label="chance")
+    axes.axhline(100 * best["value"], color=_BASELINE, lw=1, ls="--", label="best baseline")
+    line = [(points[name]["cost"], 100 * points[name]["recall"]) for name in front]
+    axes.plot(*zip(*line, strict=True), drawstyle="steps-post", color="#c5d9e8", lw=3, label="front")
+    for name, point in points.items():
+        x, y = point["cost"], 100 * point["recall"]
+        low, high = point["cost_range"]
+        down, up = (100 * end for end in point["ci95"])
+        colour = "#1f5f8b" if name in front else "#8aa1b4"
+        spread = {"xerr": [[x - low], [high - x]], "yerr": [[max(0, y - down)], [max(0, up - y)]]}
+        axes.errorbar(x, y, **spread, fmt="o", color=colour, ms=5, elinewidth=0.8, capsize=2)
+        axes.annotate(name, (x, y), xytext=(6, 5), textcoords="offset points", fontsize=7, color="#333333")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.25, y=0.15)
+    axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def recalled_drawings(rows: Sequence[tuple[NDArray[np.uint8], str, Sequence[str], int]]) -> str:

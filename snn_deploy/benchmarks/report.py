@@ -10,14 +10,22 @@ from typing import Any
 from snn_deploy.files import atomic_write
 
 
-def write_report(folder: Path, report: Mapping[str, Any], pictures: Mapping[str, str]) -> Path:
-    """Write report.json and report.html into ``folder``; returns the path of the page.
+def write_report(
+    folder: Path,
+    report: Mapping[str, Any],
+    pictures: Mapping[str, str],
+    *,
+    data: str = "report.json",
+    page: str = "report.html",
+    template: str = "report.html.j2",
+) -> Path:
+    """Write ``data`` and ``page`` into ``folder``; returns the path of the page.
 
-    pictures: title -> SVG text.
+    pictures: title -> SVG text. template: a template of this folder; it reads ``report`` and ``pictures``.
     """
     import jinja2
 
-    with atomic_write(folder / "report.json") as temporary:
+    with atomic_write(folder / data) as temporary:
         temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("snn_deploy.benchmarks", "."),
@@ -27,7 +35,17 @@ def write_report(folder: Path, report: Mapping[str, Any], pictures: Mapping[str,
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
-    page = environment.get_template("report.html.j2").render(report=report, pictures=pictures)
-    with atomic_write(folder / "report.html") as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return folder / "report.html"
+    environment.filters["short"] = short
+    text = environment.get_template(template).render(report=report, pictures=pictures)
+    with atomic_write(folder / page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return folder / page
+
+
+def short(value: float) -> str:
+    """Three figures and a letter: 63801 as 63.8k."""
+    rounded = float(f"{value:.3g}")
+    for letter, unit in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(rounded) >= unit:
+            return f"{rounded / unit:g}{letter}"
+    return f"{rounded:g}"

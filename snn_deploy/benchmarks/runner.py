@@ -42,8 +42,8 @@ def _speed(options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
     from snn_deploy.benchmarks import speed
     from snn_deploy.benchmarks.texts import speed_text
 
-    report, path = speed.run(folder, stage, quick=options.quick, lava=options.certify)
-    return Outcome({**report, "report": str(path)}, speed_text, lambda: None)
+    report = speed.run(folder, stage, quick=options.quick, lava=options.certify)
+    return Outcome(report, speed_text, lambda: None)
 
 
 _TASKS: dict[str, Task] = {

@@ -1,19 +1,19 @@
 """``bench speed``: our kernels, stock Lava and float peers on the same networks, in one run, as ratios.
 
 Speeds of a shared machine mean little alone; ratios of one run do. Every measurement has a process of
-its own with one thread for BLAS and PyTorch, and its speed is the best of many runs by that thread's CPU
-time; Lava, which has many processes, and two threads are measured by the wall clock. The peers run float
-neurons: they are not exact to Loihi.
+its own with one thread, and its speed is the best of many runs by CPU time; Lava, which has many
+processes, and two threads against one are measured by the wall clock. The peers run float neurons: they
+are not exact to Loihi.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,164 +22,128 @@ from typing import Any
 import numpy as np
 
 from snn_deploy import __version__
-from snn_deploy.benchmarks.speed_networks import (
-    BENCHMARKS,
-    INPUT_RATE,
-    STEPS,
-    Benchmark,
-    build,
-    spikes,
-)
-from snn_deploy.errors import BackendUnavailable, VerificationMismatch
-from snn_deploy.files import atomic_write
+from snn_deploy.benchmarks import speed_lava
+from snn_deploy.benchmarks.speed_engine import usable_cores
+from snn_deploy.benchmarks.speed_networks import BENCHMARKS, DT, Benchmark
+from snn_deploy.benchmarks.speed_ratios import judged, ratios
+from snn_deploy.errors import BackendUnavailable
+from snn_deploy.train import peers
 
 Stage = Callable[[str], Any]
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
 _CHILD_SECONDS = 1800
-_LAVA_SAMPLES, _BLOCK_SAMPLES, _VAR_GET_SAMPLES = 16, 256, 8
 
 
-def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -> tuple[dict[str, Any], Path]:
-    """Measure every network and write speed.json into ``folder``; returns (report, path).
+def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -> dict[str, Any]:
+    """Measure every network, and write speed.json and report.html into ``folder``; returns the report.
 
     quick: the feed-forward network only, short measurements, no torch.compile. lava: measure Lava too.
     Raises VerificationMismatch where two engines that must agree do not.
     """
+    from snn_deploy.benchmarks.report import write_report
+    from snn_deploy.benchmarks.speed_pictures import draw
+
     folder.mkdir(parents=True, exist_ok=True)
+    machine = _machine()
     networks = {}
     for benchmark in BENCHMARKS[:1] if quick else BENCHMARKS:
         stage(f"{benchmark.name}: engine")
         spec = {"network": benchmark.name, "batches": benchmark.batches, "seconds": 0.3 if quick else 2.0}
-        entry: dict[str, Any] = {"engine": _child("snn_deploy.benchmarks.speed_engine", spec)}
-        stage(f"{benchmark.name}: Norse")
-        entry["peers"] = _peers(benchmark, quick)
+        entry: dict[str, Any] = {
+            "network": {**asdict(benchmark), "layers": [asdict(layer) for layer in benchmark.layers]},
+            "engine": _child("snn_deploy.benchmarks.speed_engine", spec),
+            "peers": measure_peers(benchmark, quick, stage),
+        }
         if lava:
             stage(f"{benchmark.name}: Lava")
-            entry["lava"] = _lava(benchmark)
+            entry["lava"] = speed_lava.measure(benchmark)
         entry["ratios"] = ratios(entry)
         networks[benchmark.name] = entry
     report = {
         "task": "speed",
-        "config": {"steps": STEPS, "input_rate": INPUT_RATE, "threads": 1},
-        "machine": {"processor": _processor(), "python": platform.python_version()},
-        "versions": {"snn-deploy": __version__, "numpy": np.__version__},
+        "config": {"quick": quick, "threads": 1},
+        "machine": machine,
+        "versions": _versions(networks),
         "networks": networks,
+        "targets": judged({name: entry["ratios"] for name, entry in networks.items()}),
     }
-    path = folder / "speed.json"
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
-    return report, path
+    page = write_report(folder, report, draw(report), data="speed.json", template="speed.html.j2")
+    return {**report, "page": str(page)}
 
 
-def ratios(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Our fastest kernel over each peer, batch by batch (over Lava: our best batch), and over the ceiling."""
-    engine = entry["engine"]
-    ours = engine["samples_per_second"][engine["kernel"]]
-    best = max(ours.values())
-    found: dict[str, Any] = {
-        peer: {batch: ours[batch] / speed for batch, speed in by_batch.items() if batch in ours}
-        for peer, by_batch in entry["peers"].get("samples_per_second", {}).items()
+def measure_peers(benchmark: Benchmark, quick: bool, stage: Stage) -> dict[str, Any]:
+    """Every peer's speeds, rates and versions; "missing" says why one could not run."""
+    spec = {
+        "shape": benchmark.shape,
+        "layers": [asdict(layer) for layer in benchmark.layers],
+        "steps": benchmark.steps,
+        "rate": benchmark.input_rate,
+        "alpha": 1 - DT * benchmark.tau_syn_inv,
+        "beta": 1 - DT * benchmark.tau_mem_inv,
+        "batches": benchmark.batches,
+        "seconds": 1.0 if quick else 4.0,
+        "compiled": not quick,
     }
-    for kernel, by_batch in engine["samples_per_second"].items():
-        if kernel != engine["kernel"]:
-            found[f"kernel {kernel}"] = {batch: ours[batch] / speed for batch, speed in by_batch.items()}
-    if "samples_per_second" in entry.get("lava", {}):
-        speeds = entry["lava"]["samples_per_second"]
-        found["lava"] = {name: best / speed for name, speed in speeds.items()}
-        if "stream read by Var.get, end to end" in speeds:
-            slow, fast = "stream read by Var.get, end to end", "our layout, end to end"
-            found["Lava, our layout over Var.get"] = speeds[fast] / speeds[slow]
-        numpy = max(engine["samples_per_second"]["numpy"].values())
-        found["numpy over lava run"] = numpy / entry["lava"]["samples_per_second"]["run"]
-    ceiling = engine["machine"]["additions_per_second"].get(engine["kernel"])
-    if ceiling:
-        found["share of load-and-add"] = best * engine["synops_stored"] / ceiling
-    found["two threads over one"] = engine["two_threads"] / ours[max(ours, key=int)]
-    found["ns per neuron-step"] = 1e9 / best / engine["neuron_steps"]
+    found: dict[str, dict[str, Any]] = {
+        key: {} for key in ("samples_per_second", "missing", "versions", "rates", "scans")
+    }
+    for name in peer_names():
+        stage(f"{benchmark.name}: {name}")
+        try:
+            answer = _child(f"{peers.__name__}.{name}", spec)
+        except BackendUnavailable as error:
+            found["missing"][name] = error.violations[0].found or str(error)
+            continue
+        found["rates"][name] = answer.pop("rates")
+        for key, values in answer.items():
+            found[key].update(values)
     return found
+
+
+def peer_names() -> list[str]:
+    """The modules of train/peers that measure a peer."""
+    return [module.name for module in pkgutil.iter_modules(peers.__path__) if module.name[0] != "_"]
 
 
 def _child(module: str, spec: Mapping[str, Any]) -> Any:
     """Run a measuring module in a process of its own and return its JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        input=json.dumps(spec),
-        env={**os.environ, **_ONE_THREAD},
-        capture_output=True,
-        text=True,
-        timeout=_CHILD_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        raise BackendUnavailable(
-            "a measuring process failed",
-            where=module,
-            found=done.stderr.strip().splitlines()[-1:] or "no message",
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module],
+            input=json.dumps(spec),
+            env={**os.environ, **_ONE_THREAD},
+            capture_output=True,
+            text=True,
+            timeout=_CHILD_SECONDS,
+            check=False,
         )
+    except subprocess.TimeoutExpired:
+        raise BackendUnavailable(
+            "a measuring process did not end", where=module, found=f"{_CHILD_SECONDS} s"
+        ) from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no message"]
+        raise BackendUnavailable("a measuring process failed", where=module, found=said[-1])
     return json.loads(done.stdout)
 
 
-def _peers(benchmark: Benchmark, quick: bool) -> dict[str, Any]:
-    """The float peers' speeds; empty, with the reason, where PyTorch or Norse is not installed."""
-    spec = {
-        "shape": benchmark.shape,
-        "layers": [asdict(layer) for layer in benchmark.layers],
-        "steps": STEPS,
-        "rate": INPUT_RATE,
-        "batches": benchmark.batches,
-        "seconds": 1.0 if quick else 4.0,
-        "compile": not quick,
-    }
-    try:
-        found: dict[str, Any] = _child("snn_deploy.train.speed_peers", spec)
-    except BackendUnavailable as error:
-        return {"missing": str(error)}
+def _versions(networks: Mapping[str, Any]) -> dict[str, str]:
+    found = {"snn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    for entry in networks.values():
+        found |= entry["peers"]["versions"]
     return found
 
 
-def _lava(benchmark: Benchmark) -> dict[str, Any]:
-    """Stock Lava: streamed where that is exact, a sample at a time, laid out as our backend does, and read
-    by Var.get as its users do; the counts must agree with ours."""
-    from snn_deploy.deploy.backends.fixed import FixedBackend
-    from snn_deploy.deploy.backends.lava.baseline import stream_by_var_get
-    from snn_deploy.deploy.backends.lava.guard import Limits
-    from snn_deploy.deploy.backends.lava.plan import Strategy, streamable
-    from snn_deploy.deploy.backends.lava.run import run_network
-
-    network = build(benchmark)
-    inputs = {"input": spikes(benchmark, _BLOCK_SAMPLES)}
-    ours = FixedBackend().run_network(network, inputs).counts["output"]
-    plans: list[tuple[str, Strategy, int, int | None]] = [("sample at a time", "block", 2, 1)]
-    if not streamable(network):
-        plans.insert(0, ("stream", "stream", _LAVA_SAMPLES, 1))
-    plans.append(("our layout", "auto", _BLOCK_SAMPLES, None))
-    speeds: dict[str, float] = {}
-    try:
-        for name, strategy, samples, batch in plans:
-            part = {"input": inputs["input"][:samples]}
-            started = time.perf_counter()
-            result = run_network("lava", network, part, limits=Limits(), strategy=strategy, batch=batch)
-            end = time.perf_counter() - started
-            _must_agree(result.counts["output"], ours[:samples], benchmark)
-            speeds.setdefault("run", samples / result.seconds["run"])
-            speeds.setdefault("end to end", samples / end)
-            speeds[f"{name}, end to end"] = samples / end
-        if not streamable(network):
-            part = {"input": inputs["input"][:_VAR_GET_SAMPLES]}
-            rasters, end = stream_by_var_get(network, part, Limits())
-            (raster,) = rasters.values()
-            _must_agree(raster.sum(axis=1), ours[:_VAR_GET_SAMPLES], benchmark)
-            speeds["stream read by Var.get, end to end"] = _VAR_GET_SAMPLES / end
-    except BackendUnavailable as error:
-        return {"missing": str(error)}
-    return {"samples_per_second": speeds, "samples": {name: n for name, _, n, _ in plans}, "equal": True}
-
-
-def _must_agree(lava: Any, ours: Any, benchmark: Benchmark) -> None:
-    if not np.array_equal(lava, ours):
-        raise VerificationMismatch("Lava and the engine give different counts", where=benchmark.name)
+def _machine() -> dict[str, Any]:
+    """What ran it; load: processes that others kept running in the minute before, None where unknown."""
+    return {
+        "processor": _processor(),
+        "usable_cores": usable_cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
 
 
 def _processor() -> str:

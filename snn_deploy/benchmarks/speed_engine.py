@@ -23,11 +23,16 @@ from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.deploy.backends.kernels.library import load_and_add, usable_kernels
 from snn_deploy.deploy.result import ActivityCounter
 from snn_deploy.errors import VerificationMismatch
-from snn_deploy.timing import best_seconds
+from snn_deploy.timing import best_of_each, best_seconds
 
 #: Rows of the table that the ceiling is measured on: 16 KiB, half of the smallest L1 in use.
 _L1_ROWS = 128
 _SGEMM = 768
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(seconds: float) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def machine(seconds: float) -> dict[str, Any]:
         ceilings[name] = load_and_add(name, _L1_ROWS, 1) * 1000 / best
     square = np.random.default_rng(0).random((_SGEMM, _SGEMM), dtype=np.float32)
     product = best_seconds(lambda: square @ square, seconds / 2)
-    return {"additions_per_second": ceilings, "sgemm_flops": 2 * _SGEMM**3 / product, "cores": os.cpu_count()}
+    return {"additions_per_second": ceilings, "sgemm_flops": 2 * _SGEMM**3 / product}
 
 
 def synaptic_operations(network: QuantisedNetwork, inputs: Any) -> tuple[float, float]:
@@ -72,18 +77,41 @@ def speeds(network: QuantisedNetwork, inputs: Any, batches: list[int], seconds: 
     return table
 
 
-def two_threads(network: QuantisedNetwork, inputs: Any, seconds: float) -> float:
-    """Samples a second of the fastest kernel on two threads, half of the batch each."""
+def threads(network: QuantisedNetwork, inputs: Any, seconds: float) -> dict[str, float] | None:
+    """Samples a second of the fastest kernel on one thread and on two, half of the batch each.
+
+    Both by the wall clock and in turns, so that what disturbs the machine disturbs both. None where this
+    process may use one core only.
+    """
+    if usable_cores() < 2:
+        return None
     prepared = kernel.prepare(network, kernel.choose().name)
     output, half = network.outputs[0].node, len(inputs) // 2
     parts = [{"input": inputs[:half]}, {"input": inputs[half:]}]
     with ThreadPoolExecutor(2) as pool:
 
-        def run() -> None:
+        def two() -> None:
             for done in [pool.submit(prepared.run, part, counts=[output]) for part in parts]:
                 done.result()
 
-        return len(inputs) / best_seconds(run, seconds, time.perf_counter)
+        one = partial(prepared.run, {"input": inputs}, counts=[output])
+        best = best_of_each([one, two], seconds, time.perf_counter)
+    return {"batch": len(inputs), "one": len(inputs) / best[0], "two": len(inputs) / best[1]}
+
+
+def densities(
+    benchmark: Benchmark, network: QuantisedNetwork, batch: int, seconds: float
+) -> list[dict[str, float]]:
+    """Synaptic operations and seconds a sample at half, once and twice the input rate, in turns."""
+    prepared = kernel.prepare(network, kernel.choose().name)
+    rates = [factor * benchmark.input_rate for factor in (0.5, 1.0, 2.0)]
+    drawn = [spikes(benchmark, batch, rate=rate) for rate in rates]
+    counts = [network.outputs[0].node]
+    best = best_of_each([partial(prepared.run, {"input": x}, counts=counts) for x in drawn], seconds)
+    return [
+        {"input_rate": rate, "synops_stored": synaptic_operations(network, x)[1], "seconds": taken / batch}
+        for rate, x, taken in zip(rates, drawn, best, strict=True)
+    ]
 
 
 def measure(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,17 +120,19 @@ def measure(spec: Mapping[str, Any]) -> dict[str, Any]:
     inputs = spikes(benchmark, max(spec["batches"]))
     synops, stored = synaptic_operations(network, inputs)
     chunk = kernel.prepare(network, kernel.choose().name).run({"input": inputs})
+    middle = sorted(spec["batches"])[len(spec["batches"]) // 2]
     rates = [
         float(chunk.spikes[p.name].sum() / (inputs.shape[0] * inputs.shape[1] * p.neurons))
         for p in network.populations
     ]
     return {
-        "neuron_steps": neuron_steps(network),
+        "neuron_steps": neuron_steps(benchmark, network),
         "synops": synops,
         "synops_stored": stored,
         "rates": rates,
         "samples_per_second": speeds(network, inputs, spec["batches"], spec["seconds"]),
-        "two_threads": two_threads(network, inputs, spec["seconds"]),
+        "densities": densities(benchmark, network, middle, spec["seconds"]),
+        "threads": threads(network, inputs, spec["seconds"]),
         "kernel": kernel.choose().name,
         "machine": machine(spec["seconds"]),
     }

@@ -1,6 +1,6 @@
 """Replay recorded spikes through torch.nn.Linear layers and print NeuroBench's metrics as JSON.
 
-Run by an interpreter that has NeuroBench 2.3.0, in a process of its own. The archive holds, for each
+Run in a process of its own. The archive holds, for each
 projection i, ``weight.i`` (out, in) and ``arriving.i`` (samples, steps, in), and for each node
 ``spikes.NAME`` (samples, steps, neurons).
 """

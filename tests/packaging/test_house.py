@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 ROOMS = ["train", "convert", "deploy", "hw_profiles", "benchmarks"]
-EXTRAS = {"train", "data", "lava-dl", "milvus", "ray", "dev"}
+EXTRAS = {"train", "data", "lava-dl", "milvus", "ray", "peers", "dev"}
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -52,7 +52,7 @@ def test_constraints_hold_names_and_versions_only(root: Path) -> None:
     assert [line for line in pins if not pin.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("extra", ["", "train", "data", "dev"])
+@pytest.mark.parametrize("extra", ["", "train", "data", "peers", "dev"])
 def test_constraints_pin_what_the_project_asks_for(root: Path, project: dict[str, Any], extra: str) -> None:
     text = (root / "constraints.txt").read_text(encoding="utf-8")
     pinned = {_canonical(name) for name in re.findall(r"^([A-Za-z0-9_.-]+)==", text, re.MULTILINE)}

@@ -22,6 +22,7 @@ HOMES = {
     "torch": ("train/", "convert/frontends/norse"),
     "norse": ("train/", "convert/frontends/norse"),
     "nirtorch": ("train/", "convert/frontends/norse"),
+    **dict.fromkeys(("snntorch", "jax", "haiku", "spyx"), ("train/peers/",)),
     "faiss": ("deploy/memory/",),
     "lava": ("deploy/backends/lava",),
 }

@@ -55,6 +55,7 @@ class Layout:
         self._network = network
         self._reach = reach
         self._groups = 0
+        self._listed: set[str] = set()
         self.names = [i.name for i in network.inputs] + [p.name for p in network.populations]
         self.neurons = np.array(
             [int(np.prod(i.shape)) for i in network.inputs] + [p.neurons for p in network.populations],
@@ -85,13 +86,12 @@ class Layout:
 
     def _build(self) -> c.Network:
         network = self._network
-        listed = {projection.source for projection in network.projections}
         populations = [self._population(p) for p in network.populations]
         orders = [self._stage(stage, populations) for stage in stages(network)]
         return c.Network(
             neurons=self._pointer(self.neurons, np.int64),
             message_bits=self._pointer([self.bits.get(name, 0) for name in self.names], np.int32),
-            listed=self._pointer([name in listed for name in self.names], np.int32),
+            listed=self._pointer([name in self._listed for name in self.names], np.int32),
             populations=self._array(c.Population, populations),
             stages=self._array(c.Stage, orders),
             inputs=len(network.inputs),
@@ -136,7 +136,7 @@ class Layout:
             node=node,
             group_count=len(groups),
             wraps=int(reach.wraps),
-            clips=int(reach.clips),
+            clips=reach.clips_low + 2 * reach.clips_high,
             reset_interval=interval,
             reset_offset=offset % interval if interval else 0,
         )
@@ -151,43 +151,61 @@ class Layout:
         return [(exponent, members) for (exponent, _), members in groups.items()]
 
     def _group(self, exponent: int, members: Sequence[QuantisedProjection]) -> c.Group:
-        dense = [p for p in members if not self.bits.get(p.source) and _is_dense(p.connection)]
+        dense = [p for p in members if self._has_rows(p)]
+        self._listed |= {p.source for p in dense}
         rest = [p for p in members if p not in dense]
         blocks = [p for p in rest if self._by_pixels(p) and not self.bits.get(p.source)]
         sums = sum(absolute_sums(p.connection) for p in blocks)
         narrow = blocks if blocks and int(np.max(sums)) <= _INT16 else []
         wide = [p for p in rest if p not in narrow]
+        segments = [segment for p in dense for segment in self._dense(p)]
         largest = max((int(np.abs(weights(p.connection)).max(initial=1)) for p in dense), default=1)
         self._groups += 1
         return c.Group(
-            dense=self._array(c.Dense, [self._dense(p) for p in dense]),
+            dense=self._array(c.Dense, segments),
             narrow=self._array(c.Scatter, [self._scatter(p, 16) for p in narrow]),
             wide=self._array(c.Scatter, [self._scatter(p, 1) for p in wide]),
-            dense_count=len(dense),
+            dense_count=len(segments),
             narrow_count=len(narrow),
             wide_count=len(wide),
             exponent=exponent,
-            rows=max(4, _INT16 // max(1, largest) // 4 * 4),
+            bytes=0, unit=0, rows=max(4, _INT16 // max(1, largest) // 4 * 4),
             index=self._groups - 1,
         )
+
+    def _has_rows(self, projection: QuantisedProjection) -> bool:
+        """Whether spikes add rows of weights."""
+        return not self.bits.get(projection.source) and _is_dense(projection.connection)
 
     def _by_pixels(self, projection: QuantisedProjection) -> bool:
         """Whether a convolution adds runs of channels: its pixels are those of the kernel's order."""
         connection = projection.connection
         return _is_block(connection) and connection.output_shape == self._shapes[projection.target]
 
-    def _dense(self, projection: QuantisedProjection) -> c.Dense:
+    def _dense(self, projection: QuantisedProjection) -> list[c.Dense]:
+        """The rows of a projection, one structure for each segment of its source."""
         matrix = self._ordered(projection)
-        rows = np.zeros((matrix.shape[1] + 1, int(self.padded[self.number[projection.target]])), np.int16)
-        rows[:-1, : matrix.shape[0]] = matrix.T
-        # neuron i of 2 lanes in position 2i, neuron lanes + i in 2i + 1: tile.inc widens by shifts
+        width = int(self.padded[self.number[projection.target]])
+        segments = []
+        for segment, begin in enumerate(range(0, matrix.shape[1], c.SEGMENT)):
+            part = matrix[:, begin : begin + c.SEGMENT].T
+            rows = np.zeros((part.shape[0] + 1, width), np.int16)
+            rows[:-1, : matrix.shape[0]] = part
+            segments.append(
+                c.Dense(
+                    weights=self._pointer(self._paired(rows), np.int16),
+                    source=self.number[projection.source],
+                    delay=projection.delay,
+                    segment=segment,
+                    rows=part.shape[0],
+                )
+            )
+        return segments
+
+    def _paired(self, rows: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Tile by tile, neuron i of 2 lanes in position 2i, neuron lanes + i in 2i + 1 (rows.inc)."""
         paired = rows.reshape(rows.shape[0], -1, c.TILE // (2 * self._lanes), 2, self._lanes)
-        tiles = paired.transpose(1, 0, 2, 4, 3)
-        return c.Dense(
-            weights=self._pointer(tiles, np.int16),
-            source=self.number[projection.source],
-            delay=projection.delay,
-        )
+        return paired.transpose(1, 0, 2, 4, 3)
 
     def _ordered(self, projection: QuantisedProjection) -> NDArray[Any]:
         connection = projection.connection

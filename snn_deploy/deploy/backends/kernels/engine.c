@@ -31,17 +31,14 @@ static void *allocate(int64_t bytes)
 
 int snn_reserve(snn_node *node, int64_t used, int64_t more)
 {
-    const int64_t needed = used + more + SLACK / 4;
+    const int64_t needed = used + more + SLACK;
     if (needed <= node->capacity) return 0;
     const int64_t capacity = needed + node->capacity;
-    uint32_t *list = realloc(node->list, (size_t)capacity * sizeof *list);
-    if (!list) return 1;
-    node->list = list;
-    if (node->message) {
-        int32_t *message = realloc(node->message, (size_t)capacity * sizeof *message);
-        if (!message) return 1;
-        node->message = message;
-    }
+    void *memory = node->graded ? realloc(node->message, (size_t)capacity * sizeof *node->message)
+                                : realloc(node->list, (size_t)capacity * sizeof *node->list);
+    if (!memory) return 1;
+    if (node->graded) node->message = memory;
+    else node->list = memory;
     node->capacity = capacity;
     return 0;
 }
@@ -97,7 +94,6 @@ EXPORT void snn_free_workspace(const snn_network *net, snn_workspace *ws)
         free(ws->nodes[i].message);
         free(ws->nodes[i].first);
         free(ws->nodes[i].padded);
-        free(ws->nodes[i].events);
         free(ws->nodes[i].planes);
     }
     for (int p = 0; p < net->population_count; p++) {
@@ -121,14 +117,13 @@ static int make_node(snn_node *node, int64_t neurons, int graded, int steps)
 {
     node->neurons = neurons;
     node->words = padded(neurons) / TILE;
+    node->segments = (int)((neurons + SEGMENT - 1) / SEGMENT);
     node->bits = allocate((int64_t)steps * node->words * 8);
-    node->first = allocate((int64_t)steps * 8);
-    node->padded = allocate((int64_t)steps * 4);
-    node->events = allocate((int64_t)steps * 4);
+    node->first = allocate((int64_t)steps * node->segments * 8);
+    node->padded = allocate((int64_t)steps * node->segments * 4);
     node->planes = allocate((int64_t)PLANES * node->words * 8);
-    if (graded) node->message = allocate(4);
-    return !node->bits || !node->first || !node->padded || !node->events || !node->planes ||
-           (graded && !node->message);
+    node->graded = graded;
+    return !node->bits || !node->first || !node->padded || !node->planes;
 }
 
 static int make_population(const snn_network *net, snn_workspace *ws, int index)
@@ -175,7 +170,7 @@ EXPORT snn_workspace *snn_make_workspace(const snn_network *net, int32_t steps)
     return 0;
 }
 
-/* Lists the nonzero messages of a graded input. */
+/* The nonzero messages of a graded input, in the order of its neurons. */
 static int read_messages(const int32_t *raster, snn_node *node, int steps)
 {
     int64_t used = 0;
@@ -186,10 +181,8 @@ static int read_messages(const int32_t *raster, snn_node *node, int steps)
         for (int64_t j = 0; j < node->neurons; j++) {
             if (!raster[j]) continue;
             node->bits[(int64_t)t * node->words + j / 64] |= 1ull << (j % 64);
-            node->list[used] = (uint32_t)j * ROW;
             node->message[used++] = raster[j];
         }
-        node->events[t] = node->padded[t] = (int32_t)(used - node->first[t]);
     }
     return 0;
 }

@@ -9,17 +9,21 @@
 #include <stdint.h>
 
 #define TILE 64
-/* A list entry is a row's offset in units of 8 bytes (an addressing scale of x86): a row of a tile
- * is TILE weights of 16 bits. */
-#define ROW (TILE * 2 / 8)
+/* Neurons that one part of a list names: an entry is a row's offset in units of 8 bytes, in 16 bits. */
+#define SEGMENT 4032
+#define ENTRY (TILE * 2 / 8)
 #define PLANES 32
+#define V_LIMIT ((1 << 23) - 1)
 
-/* Dense projection: for each tile of the target, (neurons in + 1) rows of TILE weights. The last row is
- * zero: lists are padded with it to a multiple of 4. */
+/* Dense projection from one segment of its source: for each tile of the target, (rows + 1) rows of TILE weights.
+ * The last row is zero: lists are padded with it to a multiple of 4. Byte rows: see rows.inc. */
 typedef struct {
     const int16_t *weights;
     int32_t source;
     int32_t delay;
+    int32_t segment;
+    int32_t rows;
+    int32_t offset; /* of byte rows: what a weight of zero is stored as */
 } snn_dense;
 
 /* Any other projection: spike j adds weights[row[k] .. + width] to target[k] .. + width,
@@ -34,6 +38,7 @@ typedef struct {
     int32_t width;
     int32_t grain; /* runs begin at multiples of this: loads and stores of that size never overlap in part */
     int32_t graded;
+    int32_t segments;
 } snn_scatter;
 
 /* Projections whose summed input is shifted together. */
@@ -46,6 +51,8 @@ typedef struct {
     int32_t wide_count;
     int32_t exponent; /* weight_exp */
     int32_t rows;     /* rows that surely fit a 16-bit sum, a multiple of 4 */
+    int32_t bytes;    /* dense rows hold bytes */
+    int32_t unit;     /* dense rows hold weights / 2^unit */
     int32_t index;    /* position of its buffers in the workspace */
 } snn_group;
 
@@ -76,7 +83,7 @@ typedef struct {
 typedef struct {
     const int64_t *neurons;       /* of each node: the inputs, then the populations */
     const int32_t *message_bits;  /* of each node: 0 for spikes, else int32 messages */
-    const int32_t *listed;        /* of each node: whether a projection reads its spikes */
+    const int32_t *listed;        /* of each node: whether a dense projection reads its spikes */
     const snn_population *populations;
     const snn_stage *stages;
     int32_t inputs;
@@ -108,15 +115,16 @@ typedef struct {
 /* Spikes of one node through one sample. */
 typedef struct {
     uint64_t *bits;    /* (steps, words) */
-    uint32_t *list;    /* spiking neurons of all steps, each step padded to a multiple of 4 */
-    int32_t *message;  /* beside the list, of graded inputs */
-    int64_t *first;    /* (steps): where a step begins in the list */
-    int32_t *padded;   /* (steps): entries of a step, with padding */
-    int32_t *events;   /* (steps): entries of a step */
+    uint16_t *list;    /* spiking neurons: segment by segment of step by step, each padded to a multiple of 4 */
+    int32_t *message;  /* of graded inputs: what each spike carries */
+    int64_t *first;    /* (steps, segments): where a part begins in the list; (steps): in the messages */
+    int32_t *padded;   /* (steps, segments): entries of a part, with padding */
     uint64_t *planes;  /* (PLANES, words): spikes a neuron, one bit a plane */
     int64_t capacity;
     int64_t neurons;
     int32_t words;
+    int32_t graded;
+    int32_t segments;
 } snn_node;
 
 typedef struct {
@@ -151,7 +159,7 @@ extern const snn_kernel snn_avx2;
 extern const snn_kernel snn_avx512;
 #endif
 
-/* Room for `more` entries behind the list's first `used`; nonzero where memory is out. */
+/* Room for `more` entries behind the first `used` of the list, or of the messages; nonzero where memory is out. */
 int snn_reserve(snn_node *node, int64_t used, int64_t more);
 
 #endif

@@ -9,10 +9,15 @@ from importlib import import_module
 
 #: Neurons that a kernel advances together; TILE of engine.h.
 TILE = 64
+#: Neurons of a source that one part of a spike list names; SEGMENT of engine.h.
+SEGMENT = 4032
 
 
 class Dense(ctypes.Structure):
-    _fields_ = (("weights", c_void_p), ("source", c_int32), ("delay", c_int32))
+    _fields_ = (
+        ("weights", c_void_p),
+        *((name, c_int32) for name in ("source", "delay", "segment", "rows", "offset")),
+    )
 
 
 class Scatter(ctypes.Structure):
@@ -29,7 +34,10 @@ class Group(ctypes.Structure):
         ("wide", POINTER(Scatter)),
         *(
             (name, c_int32)
-            for name in ("dense_count", "narrow_count", "wide_count", "exponent", "rows", "index")
+            for name in (
+                *("dense_count", "narrow_count", "wide_count"),
+                *("exponent", "rows", "bytes", "unit", "index"),
+            )
         ),
     )
 

@@ -22,6 +22,8 @@ from snn_deploy.convert.quantised import (
 )
 from snn_deploy.convert.schedule import stages
 from snn_deploy.deploy.backends.fixed.bounds import Bounds, absolute_sums
+from snn_deploy.deploy.backends.fixed.merging import merged
+from snn_deploy.deploy.backends.fixed.rows import Rows, plan
 from snn_deploy.deploy.backends.kernels import library as c
 from snn_deploy.deploy.backends.stepping import same_step_order
 
@@ -54,6 +56,9 @@ class Layout:
         self._resets = resets
         self._network = network
         self._reach = reach
+        self._projections = merged(network.projections)
+        self._stages = stages(network)
+        self._cyclic = {p for stage in self._stages if self._inside(stage) for p in stage}
         self._groups = 0
         self._listed: set[str] = set()
         self.names = [i.name for i in network.inputs] + [p.name for p in network.populations]
@@ -87,7 +92,7 @@ class Layout:
     def _build(self) -> c.Network:
         network = self._network
         populations = [self._population(p) for p in network.populations]
-        orders = [self._stage(stage, populations) for stage in stages(network)]
+        orders = [self._stage(stage, populations) for stage in self._stages]
         return c.Network(
             neurons=self._pointer(self.neurons, np.int64),
             message_bits=self._pointer([self.bits.get(name, 0) for name in self.names], np.int32),
@@ -100,9 +105,12 @@ class Layout:
             group_count=self._groups,
         )
 
+    def _inside(self, stage: Sequence[str]) -> list[QuantisedProjection]:
+        return [e for e in self._network.projections if e.source in stage and e.target in stage]
+
     def _stage(self, stage: Sequence[str], populations: Sequence[c.Population]) -> c.Stage:
         first = len(self._network.inputs)
-        inside = [e for e in self._network.projections if e.source in stage and e.target in stage]
+        inside = self._inside(stage)
         members = [self.number[name] - first for name in same_step_order(stage, inside)]
         alone = populations[members[0]]
         groups = [alone.groups[i] for i in range(alone.group_count)]
@@ -144,7 +152,7 @@ class Layout:
     def _grouped(self, target: str) -> list[tuple[int, list[QuantisedProjection]]]:
         """Projections whose sums shift together: a right shift rounds each projection's own sum."""
         groups: dict[tuple[int, str], list[QuantisedProjection]] = {}
-        for projection in self._network.projections:
+        for projection in self._projections:
             if projection.target == target:
                 own = projection.name if projection.weight_exp < 0 else ""
                 groups.setdefault((projection.weight_exp, own), []).append(projection)
@@ -158,8 +166,9 @@ class Layout:
         sums = sum(absolute_sums(p.connection) for p in blocks)
         narrow = blocks if blocks and int(np.max(sums)) <= _INT16 else []
         wide = [p for p in rest if p not in narrow]
-        segments = [segment for p in dense for segment in self._dense(p)]
-        largest = max((int(np.abs(weights(p.connection)).max(initial=1)) for p in dense), default=1)
+        matrices = [self._ordered(p) for p in dense]
+        rows = plan(matrices, self._resident(dense))
+        segments = [c for p, m in zip(dense, matrices, strict=True) for c in self._dense(p, m, rows)]
         self._groups += 1
         return c.Group(
             dense=self._array(c.Dense, segments),
@@ -169,7 +178,9 @@ class Layout:
             narrow_count=len(narrow),
             wide_count=len(wide),
             exponent=exponent,
-            bytes=0, unit=0, rows=max(4, _INT16 // max(1, largest) // 4 * 4),
+            rows=rows.safe,
+            bytes=int(rows.bytes),
+            unit=rows.unit,
             index=self._groups - 1,
         )
 
@@ -182,30 +193,30 @@ class Layout:
         connection = projection.connection
         return _is_block(connection) and connection.output_shape == self._shapes[projection.target]
 
-    def _dense(self, projection: QuantisedProjection) -> list[c.Dense]:
+    def _resident(self, dense: Sequence[QuantisedProjection]) -> int:
+        """Bytes of rows, in 16 bits, that one step after the other reads: one tile's, or, in a cycle, all tiles'."""
+        columns = sum(int(self.neurons[self.number[p.source]]) for p in dense)
+        target = dense[0].target if dense else ""
+        width = int(self.padded[self.number[target]]) if target in self._cyclic else c.TILE
+        return 2 * columns * width
+
+    def _dense(self, projection: QuantisedProjection, matrix: NDArray[Any], rows: Rows) -> list[c.Dense]:
         """The rows of a projection, one structure for each segment of its source."""
-        matrix = self._ordered(projection)
-        width = int(self.padded[self.number[projection.target]])
+        offset = rows.offset(matrix)
         segments = []
-        for segment, begin in enumerate(range(0, matrix.shape[1], c.SEGMENT)):
-            part = matrix[:, begin : begin + c.SEGMENT].T
-            rows = np.zeros((part.shape[0] + 1, width), np.int16)
-            rows[:-1, : matrix.shape[0]] = part
+        for begin in range(0, matrix.shape[1], c.SEGMENT):
+            part = matrix[:, begin : begin + c.SEGMENT]
             segments.append(
                 c.Dense(
-                    weights=self._pointer(self._paired(rows), np.int16),
+                    weights=self._pointer(rows.encode(part, self._lanes, offset), np.int16),
                     source=self.number[projection.source],
                     delay=projection.delay,
-                    segment=segment,
-                    rows=part.shape[0],
+                    segment=begin // c.SEGMENT,
+                    rows=part.shape[1],
+                    offset=offset,
                 )
             )
         return segments
-
-    def _paired(self, rows: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Tile by tile, neuron i of 2 lanes in position 2i, neuron lanes + i in 2i + 1 (rows.inc)."""
-        paired = rows.reshape(rows.shape[0], -1, c.TILE // (2 * self._lanes), 2, self._lanes)
-        return paired.transpose(1, 0, 2, 4, 3)
 
     def _ordered(self, projection: QuantisedProjection) -> NDArray[Any]:
         connection = projection.connection

@@ -78,8 +78,9 @@ static inline VI vi_wrap(VI u)
 #define vf_clip_above(v) _mm256_min_ps(v, _mm256_set1_ps(V_LIMIT))
 #define vf_clip_below(v) _mm256_max_ps(v, _mm256_set1_ps(-V_LIMIT))
 
-#include "tile.inc"
 #include "words.inc"
+
+#include "tile.inc"
 
 static int usable(void)
 {

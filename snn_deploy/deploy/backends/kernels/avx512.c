@@ -86,14 +86,6 @@ static inline VF vf_one(void)
 #define vf_clip_above(v) _mm512_min_ps(v, _mm512_set1_ps(V_LIMIT))
 #define vf_clip_below(v) _mm512_max_ps(v, _mm512_set1_ps(-V_LIMIT))
 
-#include "tile.inc"
-
-static int usable(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
 static void pack(const uint8_t *raster, snn_node *node, int steps)
 {
     for (int t = 0; t < steps; t++, raster += node->neurons) {
@@ -108,9 +100,10 @@ static void pack(const uint8_t *raster, snn_node *node, int steps)
 }
 
 /* Sixteen neurons at a time, for processors that compress no 16-bit lanes. */
-static uint16_t *list_by_quarters(uint16_t *out, const uint64_t *row, int words)
+static uint16_t *list_by_quarters(uint16_t *out, const uint64_t *row, int words, int first)
 {
-    __m512i entry = _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240);
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i entry = _mm512_add_epi32(_mm512_slli_epi32(lane, 4), _mm512_set1_epi32(first));
     for (int w = 0; w < words; w++)
         for (uint64_t word = row[w], part = 0; part < 4; part++, word >>= 16) {
             const __m512i spiking = _mm512_maskz_compress_epi32((__mmask16)word, entry);
@@ -121,12 +114,14 @@ static uint16_t *list_by_quarters(uint16_t *out, const uint64_t *row, int words)
     return out;
 }
 
-__attribute__((target("avx512vbmi2"))) static uint16_t *list_by_halves(uint16_t *out, const uint64_t *row, int words)
+__attribute__((target("avx512vbmi2"))) static uint16_t *list_by_halves(
+    uint16_t *out, const uint64_t *row, int words, int first)
 {
     const __m512i next = _mm512_set1_epi16(32 * ENTRY);
     const __m256i lane = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
                                           22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
-    __m512i entry = _mm512_mullo_epi16(_mm512_cvtepu8_epi16(lane), _mm512_set1_epi16(ENTRY));
+    __m512i entry = _mm512_slli_epi16(_mm512_cvtepu8_epi16(lane), 4);
+    entry = _mm512_add_epi16(entry, _mm512_set1_epi16((int16_t)first));
     for (int w = 0; w < words; w++)
         for (uint64_t word = row[w], half = 0; half < 2; half++, word >>= 32) {
             const __m512i spiking = _mm512_maskz_compress_epi16((__mmask32)word, entry);
@@ -140,9 +135,10 @@ __attribute__((target("avx512vbmi2"))) static uint16_t *list_by_halves(uint16_t 
     return out;
 }
 
-static uint16_t *list_words(uint16_t *out, const uint64_t *row, int words)
+static uint16_t *list_words(uint16_t *out, const uint64_t *row, int words, int first)
 {
-    return __builtin_cpu_supports("avx512vbmi2") ? list_by_halves(out, row, words) : list_by_quarters(out, row, words);
+    return __builtin_cpu_supports("avx512vbmi2") ? list_by_halves(out, row, words, first)
+                                                 : list_by_quarters(out, row, words, first);
 }
 
 #include "lists.inc"
@@ -207,6 +203,14 @@ static void count(const uint64_t *bits, int steps, int words, uint64_t *planes)
         _mm512_mask_storeu_epi64(plane + words, here, twos);
         _mm512_mask_storeu_epi64(plane + 2 * words, here, fours);
     }
+}
+
+#include "tile.inc"
+
+static int usable(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
 const snn_kernel snn_avx512 = {"avx512", LANES, usable, forward, advance, pack, decode, count, read_counts,

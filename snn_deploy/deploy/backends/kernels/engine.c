@@ -205,11 +205,7 @@ static int read_inputs(const snn_network *net, const snn_job *job, const snn_ker
 
 static int run_stage(const snn_network *net, const snn_stage *stage, const snn_kernel *kernel, snn_workspace *ws)
 {
-    if (stage->forward) {
-        const int node = net->populations[stage->members[0]].node;
-        kernel->forward(net, ws, stage->members[0]);
-        return net->listed[node] && kernel->decode(&ws->nodes[node], 0, ws->steps);
-    }
+    if (stage->forward) return kernel->forward(net, ws, stage->members[0]);
     for (int m = 0; m < stage->count; m++) {
         const int index = stage->members[m];
         const snn_population *p = &net->populations[index];
@@ -218,11 +214,8 @@ static int run_stage(const snn_network *net, const snn_stage *stage, const snn_k
         memcpy(ws->v[index], p->v0, bytes);
     }
     for (int t = 0; t < ws->steps; t++)
-        for (int m = 0; m < stage->count; m++) {
-            const int node = net->populations[stage->members[m]].node;
-            kernel->advance(net, ws, stage->members[m], t);
-            if (net->listed[node] && kernel->decode(&ws->nodes[node], t, t + 1)) return 1;
-        }
+        for (int m = 0; m < stage->count; m++)
+            if (kernel->advance(net, ws, stage->members[m], t)) return 1;
     return 0;
 }
 

@@ -144,8 +144,8 @@ typedef struct {
     const char *name;
     int32_t lanes; /* float lanes of a vector: the order of dense weights depends on it */
     int (*usable)(void);
-    void (*forward)(const snn_network *, snn_workspace *, int population);
-    void (*advance)(const snn_network *, snn_workspace *, int population, int t);
+    int (*forward)(const snn_network *, snn_workspace *, int population);
+    int (*advance)(const snn_network *, snn_workspace *, int population, int t);
     void (*pack)(const uint8_t *raster, snn_node *node, int steps);
     int (*decode)(snn_node *node, int begin, int end);
     void (*count)(const uint64_t *bits, int steps, int words, uint64_t *planes);

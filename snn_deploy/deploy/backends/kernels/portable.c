@@ -93,8 +93,9 @@ static inline uint64_t tile_spikes(const VM quiet[16])
     return ~still;
 }
 
-#include "tile.inc"
 #include "words.inc"
+
+#include "tile.inc"
 
 static int usable(void)
 {

@@ -23,6 +23,7 @@ from snn_deploy.convert.quantised import (
 from snn_deploy.convert.schedule import stages
 from snn_deploy.deploy.backends.fixed.bounds import Bounds, absolute_sums
 from snn_deploy.deploy.backends.fixed.merging import merged
+from snn_deploy.deploy.backends.fixed.patches import Field, field, structure
 from snn_deploy.deploy.backends.fixed.rows import Rows, plan
 from snn_deploy.deploy.backends.kernels import library as c
 from snn_deploy.deploy.backends.stepping import same_step_order
@@ -60,6 +61,7 @@ class Layout:
         self._stages = stages(network)
         self._cyclic = {p for stage in self._stages if self._inside(stage) for p in stage}
         self._groups = 0
+        self._framed = 0
         self._listed: set[str] = set()
         self.names = [i.name for i in network.inputs] + [p.name for p in network.populations]
         self.neurons = np.array(
@@ -103,6 +105,7 @@ class Layout:
             population_count=len(populations),
             stage_count=len(orders),
             group_count=self._groups,
+            patch_count=self._framed,
         )
 
     def _inside(self, stage: Sequence[str]) -> list[QuantisedProjection]:
@@ -163,25 +166,50 @@ class Layout:
         self._listed |= {p.source for p in dense}
         rest = [p for p in members if p not in dense]
         blocks = [p for p in rest if self._by_pixels(p) and not self.bits.get(p.source)]
+        unit = int(all(not np.any(weights(p.connection) & 1) for p in [*dense, *blocks]))
+        fields = self._fields(blocks, unit)
+        blocks = [p for p in blocks if p.name not in fields]
         sums = sum(absolute_sums(p.connection) for p in blocks)
         narrow = blocks if blocks and int(np.max(sums)) <= _INT16 else []
-        wide = [p for p in rest if p not in narrow]
+        wide = [p for p in rest if p not in narrow and p.name not in fields]
         matrices = [self._ordered(p) for p in dense]
-        rows = plan(matrices, self._resident(dense))
-        segments = [c for p, m in zip(dense, matrices, strict=True) for c in self._dense(p, m, rows)]
+        rows = plan(matrices, unit, self._resident(dense))
+        segments = [s for p, m in zip(dense, matrices, strict=True) for s in self._dense(p, m, rows)]
         self._groups += 1
         return c.Group(
             dense=self._array(c.Dense, segments),
+            patches=self._array(c.Patches, [self._patches(p, fields[p.name], unit) for p in rest if p.name in fields]),
             narrow=self._array(c.Scatter, [self._scatter(p, 16) for p in narrow]),
             wide=self._array(c.Scatter, [self._scatter(p, 1) for p in wide]),
             dense_count=len(segments),
+            patch_count=len(fields),
             narrow_count=len(narrow),
             wide_count=len(wide),
             exponent=exponent,
             rows=rows.safe,
             bytes=int(rows.bytes),
-            unit=rows.unit,
+            unit=unit,
             index=self._groups - 1,
+        )
+
+    def _fields(self, blocks: Sequence[QuantisedProjection], unit: int) -> dict[str, Field]:
+        """Convolutions that tables add, by name."""
+        found = {}
+        for projection in blocks:
+            conv = projection.connection
+            shape = self._shapes.get(projection.source)
+            small = int(absolute_sums(conv).max(initial=0)) >> unit <= _INT16
+            if isinstance(conv, Conv2d) and small and shape in (None, conv.input_shape):
+                cut = field(conv, side_by_side=shape is not None)
+                if cut is not None:
+                    found[projection.name] = cut
+        return found
+
+    def _patches(self, projection: QuantisedProjection, cut: Field, unit: int) -> c.Patches:
+        self._framed += 1
+        source = self.number[projection.source]
+        return structure(
+            cut, self._pointer, unit, source=source, delay=projection.delay, index=self._framed - 1
         )
 
     def _has_rows(self, projection: QuantisedProjection) -> bool:

@@ -55,11 +55,13 @@ class Rows:
         return np.ascontiguousarray(low + 256 * high).astype(np.uint16).view(np.int16)
 
 
-def plan(matrices: Sequence[Matrix], resident: int) -> Rows:
-    """Choose the storage of a group; ``resident``: matrices' bytes, at 16 bits a weight, that are in use at a time."""
+def plan(matrices: Sequence[Matrix], unit: int, resident: int) -> Rows:
+    """Choose the storage of a group whose weights are multiples of 2^unit.
+
+    resident: bytes of the rows, at 16 bits a weight, that are in use at a time.
+    """
     if not matrices:
-        return Rows(False, 0, _ALWAYS)
-    unit = int(all(not np.any(matrix & 1) for matrix in matrices))
+        return Rows(False, unit, _ALWAYS)
     spans = [int(m.max(initial=0)) - int(m.min(initial=0)) for m in matrices]
     small = max(spans) >> unit <= 255
     return Rows(small and resident > RESIDENT, unit, _safe(matrices, unit))

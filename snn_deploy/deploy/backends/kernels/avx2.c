@@ -11,6 +11,7 @@
 
 #define LANES 8
 typedef __m256i VS;
+typedef __m256i VH;
 typedef __m256i VI;
 typedef __m256 VF;
 typedef __m256 VM;
@@ -18,6 +19,11 @@ typedef __m256 VM;
 #define vs_zero() _mm256_setzero_si256()
 /* written out, because GCC regroups the sums and then loads before it adds */
 #define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+x"(acc) : "m"(*(const __m256i *)(p)))
+#define vs_store(p, x) _mm256_storeu_si256((__m256i *)(p), x)
+#define VH_LANES 16
+#define vh_zero() vs_zero()
+#define vh_add_row(acc, p) vs_add_row(acc, p)
+#define vh_store(p, x) vs_store(p, x)
 #define vs_add_high(acc, p) \
     (acc) = _mm256_add_epi16(acc, _mm256_srli_epi16(_mm256_load_si256((const __m256i *)(p)), 8))
 #define vs_set(n) _mm256_set1_epi16(n)

@@ -11,6 +11,7 @@
 
 #define LANES 16
 typedef __m512i VS;
+typedef __m256i VH;
 typedef __m512i VI;
 typedef __m512 VF;
 typedef __mmask16 VM;
@@ -18,6 +19,11 @@ typedef __mmask16 VM;
 #define vs_zero() _mm512_setzero_si512()
 /* written out, because GCC regroups the sums and then loads before it adds */
 #define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+v"(acc) : "m"(*(const __m512i *)(p)))
+#define vs_store(p, x) _mm512_storeu_si512(p, x)
+#define VH_LANES 16
+#define vh_zero() _mm256_setzero_si256()
+#define vh_add_row(acc, p) (acc) = _mm256_add_epi16(acc, _mm256_loadu_si256((const __m256i *)(p)))
+#define vh_store(p, x) _mm256_storeu_si256((__m256i *)(p), x)
 #define vs_add_high(acc, p) \
     (acc) = _mm512_add_epi16(acc, _mm512_srli_epi16(_mm512_load_si512(p), 8))
 #define vs_set(n) _mm512_set1_epi16(n)

@@ -74,7 +74,7 @@ EXPORT int32_t snn_lanes(const char *name)
 /* Bytes of each structure, in the order of engine.h. */
 EXPORT void snn_sizes(int32_t *sizes)
 {
-    const int32_t all[] = {sizeof(snn_dense), sizeof(snn_scatter), sizeof(snn_group), sizeof(snn_population),
+    const int32_t all[] = {sizeof(snn_dense), sizeof(snn_scatter), sizeof(snn_patches), sizeof(snn_group), sizeof(snn_population),
                            sizeof(snn_stage), sizeof(snn_network), sizeof(snn_tail),  sizeof(snn_job)};
     memcpy(sizes, all, sizeof all);
 }
@@ -104,7 +104,9 @@ EXPORT void snn_free_workspace(const snn_network *net, snn_workspace *ws)
         if (ws->narrow) free(ws->narrow[g]);
         if (ws->wide) free(ws->wide[g]);
     }
+    for (int f = 0; ws->frames && f < net->patch_count; f++) free(ws->frames[f]);
     free(ws->nodes);
+    free(ws->frames);
     free(ws->u);
     free(ws->v);
     free(ws->narrow);
@@ -135,6 +137,10 @@ static int make_population(const snn_network *net, snn_workspace *ws, int index)
     int failed = !ws->u[index] || !ws->v[index];
     for (int g = 0; g < p->group_count; g++) {
         const snn_group *group = &p->groups[g];
+        for (int m = 0; m < group->patch_count; m++) {
+            const snn_patches *patches = &group->patches[m];
+            failed |= !(ws->frames[patches->index] = allocate((int64_t)ws->steps * patches->frame_bytes));
+        }
         int64_t run = 0; /* a run that begins at the last neuron reaches that far beyond it, with zeros */
         for (int m = 0; m < group->narrow_count; m++)
             if (group->narrow[m].width > run) run = group->narrow[m].width;
@@ -160,8 +166,9 @@ EXPORT snn_workspace *snn_make_workspace(const snn_network *net, int32_t steps)
     ws->v = calloc(net->population_count, sizeof *ws->v);
     ws->narrow = calloc(net->group_count + 1, sizeof *ws->narrow);
     ws->wide = calloc(net->group_count + 1, sizeof *ws->wide);
+    ws->frames = calloc(net->patch_count + 1, sizeof *ws->frames);
     ws->second = calloc(net->group_count + 1, sizeof *ws->second);
-    int failed = !ws->nodes || !ws->u || !ws->v || !ws->narrow || !ws->wide || !ws->second;
+    int failed = !ws->nodes || !ws->u || !ws->v || !ws->narrow || !ws->wide || !ws->frames || !ws->second;
     for (int i = 0; !failed && i < nodes; i++)
         failed = make_node(&ws->nodes[i], net->neurons[i], net->message_bits[i] > 0, steps);
     for (int p = 0; !failed && p < net->population_count; p++) failed = make_population(net, ws, p);

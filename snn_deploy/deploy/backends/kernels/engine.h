@@ -41,18 +41,49 @@ typedef struct {
     int32_t segments;
 } snn_scatter;
 
+/* Convolution by tables (patches.inc). A source's spikes are copied into frames: `planes` of `framed_lines` lines of
+ * line_bytes, `left` bits and `top` lines of zeros before them. A pixel's field has field_lines runs, at field[l]
+ * bytes from where it begins, of `chunks` chunks of `chunk` bits; each chunk has 2^chunk rows of 2^row_shift bytes. */
+typedef struct {
+    const int16_t *tables;
+    const int32_t *field;
+    int32_t source;
+    int32_t delay;
+    int32_t index; /* position of its frames in the workspace */
+    int32_t planes;
+    int32_t lines;
+    int32_t line_bits;
+    int32_t framed_lines;
+    int32_t line_bytes;
+    int32_t frame_bytes;
+    int32_t top;
+    int32_t left;
+    int32_t field_lines;
+    int32_t chunk;
+    int32_t chunks;
+    int32_t row_shift;
+    int32_t channels;
+    int32_t columns;     /* pixels of a line of the target */
+    int32_t pixels;
+    int32_t row_lines;   /* from a line of pixels to the next */
+    int32_t column_bits; /* from a pixel to its neighbour */
+    int32_t together;    /* fields of neighbours in a tile fit one word */
+} snn_patches;
+
 /* Projections whose summed input is shifted together. */
 typedef struct {
     const snn_dense *dense;
+    const snn_patches *patches;
     const snn_scatter *narrow; /* sums proven to fit 16 bits */
     const snn_scatter *wide;   /* sums of 32 bits */
     int32_t dense_count;
+    int32_t patch_count;
     int32_t narrow_count;
     int32_t wide_count;
     int32_t exponent; /* weight_exp */
     int32_t rows;     /* rows that surely fit a 16-bit sum, a multiple of 4 */
     int32_t bytes;    /* dense rows hold bytes */
-    int32_t unit;     /* dense rows hold weights / 2^unit */
+    int32_t unit;     /* dense rows and tables hold weights / 2^unit */
     int32_t index;    /* position of its buffers in the workspace */
 } snn_group;
 
@@ -73,7 +104,7 @@ typedef struct {
 } snn_population;
 
 /* Populations that advance together; forward: one population that no cycle passes through and that
- * has dense projections only, so that a tile runs through all time steps in registers. */
+ * has no scattered projections, so that a tile runs through all time steps in registers. */
 typedef struct {
     const int32_t *members;
     int32_t count;
@@ -90,6 +121,7 @@ typedef struct {
     int32_t population_count;
     int32_t stage_count;
     int32_t group_count;
+    int32_t patch_count;
 } snn_network;
 
 /* Spikes of one node in the last `delay` steps of a sample: they arrive nowhere. */
@@ -134,6 +166,7 @@ typedef struct {
     int16_t **narrow; /* of each group, or NULL: sums of the current step, twice */
     int64_t *second;  /* of each group: where the second copy of its narrow sums begins */
     int32_t **wide;
+    char **frames; /* of each convolution by tables: (steps, frame_bytes) */
     int32_t *const *membranes; /* of the current job, at the current sample */
     int32_t steps;
     int32_t inexact; /* some |u| left 2^24, beyond which float no longer holds every integer */

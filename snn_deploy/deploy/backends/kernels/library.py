@@ -27,15 +27,28 @@ class Scatter(ctypes.Structure):
     )
 
 
+class Patches(ctypes.Structure):
+    _fields_ = (
+        ("tables", c_void_p),
+        ("field", c_void_p),
+        *((name, c_int32) for name in ("source", "delay", "index")),
+        *((name, c_int32) for name in ("planes", "lines", "line_bits", "framed_lines", "line_bytes")),
+        *((name, c_int32) for name in ("frame_bytes", "top", "left")),
+        *((name, c_int32) for name in ("field_lines", "chunk", "chunks", "row_shift", "channels")),
+        *((name, c_int32) for name in ("columns", "pixels", "row_lines", "column_bits", "together")),
+    )
+
+
 class Group(ctypes.Structure):
     _fields_ = (
         ("dense", POINTER(Dense)),
+        ("patches", POINTER(Patches)),
         ("narrow", POINTER(Scatter)),
         ("wide", POINTER(Scatter)),
         *(
             (name, c_int32)
             for name in (
-                *("dense_count", "narrow_count", "wide_count"),
+                *("dense_count", "patch_count", "narrow_count", "wide_count"),
                 *("exponent", "rows", "bytes", "unit", "index"),
             )
         ),
@@ -63,7 +76,8 @@ class Network(ctypes.Structure):
         *((name, c_void_p) for name in ("neurons", "message_bits", "listed")),
         ("populations", POINTER(Population)),
         ("stages", POINTER(Stage)),
-        *((name, c_int32) for name in ("inputs", "population_count", "stage_count", "group_count")),
+        *((name, c_int32) for name in ("inputs", "population_count", "stage_count")),
+        *((name, c_int32) for name in ("group_count", "patch_count")),
     )
 
 
@@ -80,7 +94,7 @@ class Job(ctypes.Structure):
     )
 
 
-_STRUCTURES = (Dense, Scatter, Group, Population, Stage, Network, Tail, Job)
+_STRUCTURES = (Dense, Scatter, Patches, Group, Population, Stage, Network, Tail, Job)
 
 
 @cache

@@ -8,6 +8,7 @@
 
 #define LANES 4
 typedef int16_t VS __attribute__((vector_size(16), may_alias));
+typedef VS VH;
 typedef int32_t VI __attribute__((vector_size(16), may_alias));
 typedef uint32_t VU __attribute__((vector_size(16), may_alias));
 typedef float VF __attribute__((vector_size(16), may_alias));
@@ -16,6 +17,11 @@ typedef VI VM;
 
 #define vs_zero() ((VS){0})
 #define vs_add_row(acc, p) ((acc) += *(const VS *)(p))
+#define vs_store(p, x) (*(VS *)(p) = (x))
+#define VH_LANES 8
+#define vh_zero() vs_zero()
+#define vh_add_row(acc, p) vs_add_row(acc, p)
+#define vh_store(p, x) vs_store(p, x)
 #define vs_add_high(acc, p) ((acc) += (VS)(*(const VSU *)(p) >> 8))
 #define vs_set(n) ((VS){0} + (int16_t)(n))
 #define vs_sub(a, b) ((a) - (b))

@@ -14,10 +14,11 @@ from snn_deploy.deploy.backends.kernels.library import TILE, Patches
 
 #: Bytes of tables that a level-1 cache mostly keeps; with more, adding spike by spike is faster.
 _TABLE_BYTES = 40 << 10
-#: Bits of a run that a word of 64 holds, wherever in its first byte it begins, beside a shift by a row's bytes.
+#: Bits of a run that a word of 64 holds, wherever in its first byte it begins.
 _RUN_BITS = 48
-_WORD_BITS = 57
-_CHANNELS = (16, 32, 64, 128, 256)
+#: Bits that such a word surely has behind the byte before the field and the bits of its first byte.
+_SHARED_BITS = 64 - 8 - 7
+_CHANNELS = (16, 32, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ def structure(of: Field, pointer: Callable[[Any, Any], int], unit: int, **place:
     words = [at + part * of.part_bits // 8 for at in line_at for part in range(of.parts)]
     row_shift = int(channels * 2).bit_length() - 1
     _, rows, out_columns = conv.output_shape
-    neighbours = TILE // min(channels, TILE) - 1
-    step = conv.stride[1] * cell
+    neighbours, step = max(1, TILE // channels), conv.stride[1] * cell
     return Patches(
         tables=pointer(tables(of, unit), np.int16),
         field=pointer(words, np.int32),
@@ -116,8 +116,8 @@ def structure(of: Field, pointer: Callable[[Any, Any], int], unit: int, **place:
         line_bits=columns * cell,
         framed_lines=framed_lines,
         line_bytes=line_bytes,
-        # words are read and written whole, beyond the last line
-        frame_bytes=planes * framed_lines * line_bytes + 16,
+        # words are read and written whole, before the first line and beyond the last
+        frame_bytes=planes * framed_lines * line_bytes + 24,
         top=top,
         left=left,
         field_lines=len(words),
@@ -127,8 +127,8 @@ def structure(of: Field, pointer: Callable[[Any, Any], int], unit: int, **place:
         channels=channels,
         columns=out_columns,
         pixels=rows * out_columns,
-        row_lines=conv.stride[0],
+        row_bytes=conv.stride[0] * line_bytes,
         column_bits=step,
-        together=int(of.parts == 1 and neighbours * step + of.bits <= min(_WORD_BITS, 64 - row_shift)),
+        shared=int(of.parts == 1 and (neighbours - 1) * step + of.bits <= _SHARED_BITS),
         **place,
     )

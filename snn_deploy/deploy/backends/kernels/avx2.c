@@ -3,9 +3,9 @@
 
 #if defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,popcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,popcnt"))), apply_to = function)
 #else
-#pragma GCC target("avx2,fma,bmi,popcnt")
+#pragma GCC target("avx2,fma,bmi,bmi2,popcnt")
 #endif
 #include <immintrin.h>
 
@@ -46,6 +46,7 @@ typedef __m256 VM;
 #define vf_add(a, b) _mm256_add_ps(a, b)
 #define vf_mul(a, b) _mm256_mul_ps(a, b)
 #define vf_scaled_add(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vf_largest(a, b) _mm256_max_ps(a, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), b))
 #define vf_trunc(x) _mm256_round_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
 #define vf_from_int(x) _mm256_cvtepi32_ps(x)
 #define vi_from_float(x) _mm256_cvttps_epi32(x)
@@ -91,7 +92,7 @@ static inline VI vi_wrap(VI u)
 static int usable(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 }
 
 const snn_kernel snn_avx2 = {"avx2", LANES, usable, forward, advance, pack, decode, count, read_counts,

@@ -3,9 +3,9 @@
 
 #if defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,popcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt"))), apply_to = function)
 #else
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,bmi,popcnt")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt")
 #endif
 #include <immintrin.h>
 
@@ -46,6 +46,7 @@ typedef __mmask16 VM;
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_mul(a, b) _mm512_mul_round_ps(a, b, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
 #define vf_scaled_add(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define vf_largest(a, b) _mm512_range_ps(a, b, 0x0b)
 #define vf_trunc(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
 #define vf_from_int(x) _mm512_cvtepi32_ps(x)
 #define vi_from_float(x) _mm512_cvttps_epi32(x)
@@ -216,7 +217,7 @@ static void count(const uint64_t *bits, int steps, int words, uint64_t *planes)
 static int usable(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
 }
 
 const snn_kernel snn_avx512 = {"avx512", LANES, usable, forward, advance, pack, decode, count, read_counts,

@@ -65,9 +65,9 @@ typedef struct {
     int32_t channels;
     int32_t columns;     /* pixels of a line of the target */
     int32_t pixels;
-    int32_t row_lines;   /* from a line of pixels to the next */
+    int32_t row_bytes;   /* from a line of pixels to the next, in a frame */
     int32_t column_bits; /* from a pixel to its neighbour */
-    int32_t together;    /* fields of neighbours in a tile fit one word */
+    int32_t shared;      /* a word holds a line of all fields of a tile, where they are neighbours */
 } snn_patches;
 
 /* Projections whose summed input is shifted together. */
@@ -97,7 +97,7 @@ typedef struct {
     float threshold;
     int32_t node;
     int32_t group_count;
-    int32_t wraps; /* u may leave (-2^23, 2^23] */
+    int32_t wraps; /* u may leave (-2^23, 2^23), as far as can be said without the spikes */
     int32_t clips; /* v may leave [-(2^23 - 1), 2^23 - 1] */
     int32_t reset_interval; /* LIFReset: u = v = 0 where (t + 1) % interval == offset; 0: never */
     int32_t reset_offset;

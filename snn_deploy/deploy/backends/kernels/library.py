@@ -35,7 +35,7 @@ class Patches(ctypes.Structure):
         *((name, c_int32) for name in ("planes", "lines", "line_bits", "framed_lines", "line_bytes")),
         *((name, c_int32) for name in ("frame_bytes", "top", "left")),
         *((name, c_int32) for name in ("field_lines", "chunk", "chunks", "row_shift", "channels")),
-        *((name, c_int32) for name in ("columns", "pixels", "row_lines", "column_bits", "together")),
+        *((name, c_int32) for name in ("columns", "pixels", "row_bytes", "column_bits", "shared")),
     )
 
 

@@ -73,6 +73,13 @@ static inline VI vi_wrap(VI u)
 
 #define vf_one() vf_set(1)
 
+static inline VF vf_largest(VF a, VF b)
+{
+    const VF size = (VF)((VI)b & 0x7fffffff);
+    const VI larger = size > a;
+    return (VF)(((VI)a & ~larger) | ((VI)size & larger));
+}
+
 static inline VF vf_clip_above(VF v)
 {
     const VI above = v > vf_set(V_LIMIT);

@@ -29,12 +29,19 @@ _Bound = NDArray[np.float64]
 class Bounds:
     """What can happen to one population.
 
-    wraps: u may leave (-2^23, 2^23]. clips: v may leave +-(2^23 - 1). drive: largest |a << 6|.
+    wraps: u may leave (-2^23, 2^23]. clips_low, clips_high: v may fall below -(2^23 - 1), rise above
+    2^23 - 1. drive: largest |a << 6|.
     """
 
     wraps: bool
-    clips: bool
+    clips_low: bool
+    clips_high: bool
     drive: float
+
+    @property
+    def clips(self) -> bool:
+        """Whether v may be clipped at all."""
+        return self.clips_low or self.clips_high
 
 
 def bounds(network: QuantisedNetwork, steps: int) -> dict[str, Bounds]:
@@ -94,7 +101,8 @@ def _population(population: QuantisedPopulation, low: _Bound, high: _Bound, step
     v_low = -_reached(-v0, -(u_low + bias), keep_v, steps)
     return Bounds(
         wraps=bool(np.any(u_high > _TURN) or np.any(u_low <= -_TURN)),
-        clips=bool(np.any(v_high > _TURN - 1) or np.any(v_low < 1 - _TURN)),
+        clips_low=bool(np.any(v_low < 1 - _TURN)),
+        clips_high=bool(np.any(v_high > _TURN - 1)),
         drive=float(np.maximum(high, -low).max(initial=0)),
     )
 

@@ -22,6 +22,9 @@ from snn_deploy.convert.quantised import (
 )
 from snn_deploy.convert.schedule import stages
 from snn_deploy.deploy.backends.fixed.bounds import Bounds, absolute_sums
+from snn_deploy.deploy.backends.fixed.merging import merged
+from snn_deploy.deploy.backends.fixed.patches import Field, field, structure
+from snn_deploy.deploy.backends.fixed.rows import Rows, plan
 from snn_deploy.deploy.backends.kernels import library as c
 from snn_deploy.deploy.backends.stepping import same_step_order
 
@@ -54,7 +57,12 @@ class Layout:
         self._resets = resets
         self._network = network
         self._reach = reach
+        self._projections = merged(network.projections)
+        self._stages = stages(network)
+        self._cyclic = {p for stage in self._stages if self._inside(stage) for p in stage}
         self._groups = 0
+        self._framed = 0
+        self._listed: set[str] = set()
         self.names = [i.name for i in network.inputs] + [p.name for p in network.populations]
         self.neurons = np.array(
             [int(np.prod(i.shape)) for i in network.inputs] + [p.neurons for p in network.populations],
@@ -85,24 +93,27 @@ class Layout:
 
     def _build(self) -> c.Network:
         network = self._network
-        listed = {projection.source for projection in network.projections}
         populations = [self._population(p) for p in network.populations]
-        orders = [self._stage(stage, populations) for stage in stages(network)]
+        orders = [self._stage(stage, populations) for stage in self._stages]
         return c.Network(
             neurons=self._pointer(self.neurons, np.int64),
             message_bits=self._pointer([self.bits.get(name, 0) for name in self.names], np.int32),
-            listed=self._pointer([name in listed for name in self.names], np.int32),
+            listed=self._pointer([name in self._listed for name in self.names], np.int32),
             populations=self._array(c.Population, populations),
             stages=self._array(c.Stage, orders),
             inputs=len(network.inputs),
             population_count=len(populations),
             stage_count=len(orders),
             group_count=self._groups,
+            patch_count=self._framed,
         )
+
+    def _inside(self, stage: Sequence[str]) -> list[QuantisedProjection]:
+        return [e for e in self._network.projections if e.source in stage and e.target in stage]
 
     def _stage(self, stage: Sequence[str], populations: Sequence[c.Population]) -> c.Stage:
         first = len(self._network.inputs)
-        inside = [e for e in self._network.projections if e.source in stage and e.target in stage]
+        inside = self._inside(stage)
         members = [self.number[name] - first for name in same_step_order(stage, inside)]
         alone = populations[members[0]]
         groups = [alone.groups[i] for i in range(alone.group_count)]
@@ -136,7 +147,7 @@ class Layout:
             node=node,
             group_count=len(groups),
             wraps=int(reach.wraps),
-            clips=int(reach.clips),
+            clips=reach.clips_low + 2 * reach.clips_high,
             reset_interval=interval,
             reset_offset=offset % interval if interval else 0,
         )
@@ -144,50 +155,96 @@ class Layout:
     def _grouped(self, target: str) -> list[tuple[int, list[QuantisedProjection]]]:
         """Projections whose sums shift together: a right shift rounds each projection's own sum."""
         groups: dict[tuple[int, str], list[QuantisedProjection]] = {}
-        for projection in self._network.projections:
+        for projection in self._projections:
             if projection.target == target:
                 own = projection.name if projection.weight_exp < 0 else ""
                 groups.setdefault((projection.weight_exp, own), []).append(projection)
         return [(exponent, members) for (exponent, _), members in groups.items()]
 
     def _group(self, exponent: int, members: Sequence[QuantisedProjection]) -> c.Group:
-        dense = [p for p in members if not self.bits.get(p.source) and _is_dense(p.connection)]
+        dense = [p for p in members if self._has_rows(p)]
+        self._listed |= {p.source for p in dense}
         rest = [p for p in members if p not in dense]
         blocks = [p for p in rest if self._by_pixels(p) and not self.bits.get(p.source)]
+        unit = int(all(not np.any(weights(p.connection) & 1) for p in [*dense, *blocks]))
+        fields = self._fields(blocks, unit)
+        blocks = [p for p in blocks if p.name not in fields]
         sums = sum(absolute_sums(p.connection) for p in blocks)
         narrow = blocks if blocks and int(np.max(sums)) <= _INT16 else []
-        wide = [p for p in rest if p not in narrow]
-        largest = max((int(np.abs(weights(p.connection)).max(initial=1)) for p in dense), default=1)
+        wide = [p for p in rest if p not in narrow and p.name not in fields]
+        matrices = [self._ordered(p) for p in dense]
+        rows = plan(matrices, unit, self._resident(dense))
+        segments = [s for p, m in zip(dense, matrices, strict=True) for s in self._dense(p, m, rows)]
         self._groups += 1
         return c.Group(
-            dense=self._array(c.Dense, [self._dense(p) for p in dense]),
+            dense=self._array(c.Dense, segments),
+            patches=self._array(c.Patches, [self._patches(p, fields[p.name], unit) for p in rest if p.name in fields]),
             narrow=self._array(c.Scatter, [self._scatter(p, 16) for p in narrow]),
             wide=self._array(c.Scatter, [self._scatter(p, 1) for p in wide]),
-            dense_count=len(dense),
+            dense_count=len(segments),
+            patch_count=len(fields),
             narrow_count=len(narrow),
             wide_count=len(wide),
             exponent=exponent,
-            rows=max(4, _INT16 // max(1, largest) // 4 * 4),
+            rows=rows.safe,
+            bytes=int(rows.bytes),
+            unit=unit,
             index=self._groups - 1,
         )
+
+    def _fields(self, blocks: Sequence[QuantisedProjection], unit: int) -> dict[str, Field]:
+        """Convolutions that tables add, by name."""
+        found = {}
+        for projection in blocks:
+            conv = projection.connection
+            shape = self._shapes.get(projection.source)
+            small = int(absolute_sums(conv).max(initial=0)) >> unit <= _INT16
+            if isinstance(conv, Conv2d) and small and shape in (None, conv.input_shape):
+                cut = field(conv, side_by_side=shape is not None)
+                if cut is not None:
+                    found[projection.name] = cut
+        return found
+
+    def _patches(self, projection: QuantisedProjection, cut: Field, unit: int) -> c.Patches:
+        self._framed += 1
+        source = self.number[projection.source]
+        return structure(
+            cut, self._pointer, unit, source=source, delay=projection.delay, index=self._framed - 1
+        )
+
+    def _has_rows(self, projection: QuantisedProjection) -> bool:
+        """Whether spikes add rows of weights."""
+        return not self.bits.get(projection.source) and _is_dense(projection.connection)
 
     def _by_pixels(self, projection: QuantisedProjection) -> bool:
         """Whether a convolution adds runs of channels: its pixels are those of the kernel's order."""
         connection = projection.connection
         return _is_block(connection) and connection.output_shape == self._shapes[projection.target]
 
-    def _dense(self, projection: QuantisedProjection) -> c.Dense:
-        matrix = self._ordered(projection)
-        rows = np.zeros((matrix.shape[1] + 1, int(self.padded[self.number[projection.target]])), np.int16)
-        rows[:-1, : matrix.shape[0]] = matrix.T
-        # neuron i of 2 lanes in position 2i, neuron lanes + i in 2i + 1: tile.inc widens by shifts
-        paired = rows.reshape(rows.shape[0], -1, c.TILE // (2 * self._lanes), 2, self._lanes)
-        tiles = paired.transpose(1, 0, 2, 4, 3)
-        return c.Dense(
-            weights=self._pointer(tiles, np.int16),
-            source=self.number[projection.source],
-            delay=projection.delay,
-        )
+    def _resident(self, dense: Sequence[QuantisedProjection]) -> int:
+        """Bytes of rows, in 16 bits, that one step after the other reads: one tile's, or, in a cycle, all tiles'."""
+        columns = sum(int(self.neurons[self.number[p.source]]) for p in dense)
+        target = dense[0].target if dense else ""
+        width = int(self.padded[self.number[target]]) if target in self._cyclic else c.TILE
+        return 2 * columns * width
+
+    def _dense(self, projection: QuantisedProjection, matrix: NDArray[Any], rows: Rows) -> list[c.Dense]:
+        """The rows of a projection, one structure for each segment of its source."""
+        offset = rows.offset(matrix)
+        segments = []
+        for begin in range(0, matrix.shape[1], c.SEGMENT):
+            part = matrix[:, begin : begin + c.SEGMENT]
+            segments.append(
+                c.Dense(
+                    weights=self._pointer(rows.encode(part, self._lanes, offset), np.int16),
+                    source=self.number[projection.source],
+                    delay=projection.delay,
+                    segment=begin // c.SEGMENT,
+                    rows=part.shape[1],
+                    offset=offset,
+                )
+            )
+        return segments
 
     def _ordered(self, projection: QuantisedProjection) -> NDArray[Any]:
         connection = projection.connection

@@ -3,20 +3,32 @@
 
 #if defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,popcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2,popcnt"))), apply_to = function)
 #else
-#pragma GCC target("avx2,bmi,popcnt")
+#pragma GCC target("avx2,fma,bmi,bmi2,popcnt")
 #endif
 #include <immintrin.h>
 
 #define LANES 8
 typedef __m256i VS;
+typedef __m256i VH;
 typedef __m256i VI;
 typedef __m256 VF;
+typedef __m256 VM;
 
 #define vs_zero() _mm256_setzero_si256()
 /* written out, because GCC regroups the sums and then loads before it adds */
 #define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+x"(acc) : "m"(*(const __m256i *)(p)))
+#define vs_store(p, x) _mm256_storeu_si256((__m256i *)(p), x)
+#define VH_LANES 16
+#define vh_zero() vs_zero()
+#define vh_add_row(acc, p) vs_add_row(acc, p)
+#define vh_store(p, x) vs_store(p, x)
+#define vs_add_high(acc, p) \
+    (acc) = _mm256_add_epi16(acc, _mm256_srli_epi16(_mm256_load_si256((const __m256i *)(p)), 8))
+#define vs_set(n) _mm256_set1_epi16(n)
+#define vs_sub(a, b) _mm256_sub_epi16(a, b)
+#define vs_sll8(x) _mm256_slli_epi16(x, 8)
 #define vs_even(x) _mm256_slli_epi32(x, 16)
 #define vs_odd(x) _mm256_and_si256(x, _mm256_set1_epi32((int)0xffff0000))
 #define vi_zero() _mm256_setzero_si256()
@@ -33,9 +45,22 @@ typedef __m256 VF;
 #define vf_set(x) _mm256_set1_ps(x)
 #define vf_add(a, b) _mm256_add_ps(a, b)
 #define vf_mul(a, b) _mm256_mul_ps(a, b)
+#define vf_scaled_add(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define vf_largest(a, b) _mm256_max_ps(a, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), b))
 #define vf_trunc(x) _mm256_round_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
 #define vf_from_int(x) _mm256_cvtepi32_ps(x)
 #define vi_from_float(x) _mm256_cvttps_epi32(x)
+#define vm_all() _mm256_castsi256_ps(_mm256_set1_epi32(-1))
+#define vf_quiet(v, threshold) _mm256_cmp_ps(v, threshold, _CMP_LE_OQ)
+#define vf_where(m, v) _mm256_and_ps(m, v)
+#define vf_mul_where(m, v, k) _mm256_mul_ps(_mm256_and_ps(m, v), k)
+
+static inline __attribute__((always_inline)) uint64_t tile_spikes(const VM quiet[8])
+{
+    uint64_t still = 0;
+    for (int i = 0; i < 8; i++) still |= (uint64_t)(uint32_t)_mm256_movemask_ps(quiet[i]) << (8 * i);
+    return ~still;
+}
 
 static inline void add_run(int16_t *to, const int16_t *weights, int width, int grain)
 {
@@ -56,25 +81,18 @@ static inline VI vi_wrap(VI u)
     return _mm256_add_epi32(lowered, _mm256_andnot_si256(inside, turn));
 }
 
-static inline VF vf_clip(VF v)
-{
-    const VF limit = _mm256_set1_ps((1 << 23) - 1);
-    return _mm256_max_ps(_mm256_min_ps(v, limit), _mm256_sub_ps(_mm256_setzero_ps(), limit));
-}
+#define vf_one() vf_set(1)
+#define vf_clip_above(v) _mm256_min_ps(v, _mm256_set1_ps(V_LIMIT))
+#define vf_clip_below(v) _mm256_max_ps(v, _mm256_set1_ps(-V_LIMIT))
 
-static inline uint32_t vf_fire(VF *v, VF threshold)
-{
-    const VF fired = _mm256_cmp_ps(*v, threshold, _CMP_GT_OQ);
-    *v = _mm256_andnot_ps(fired, *v);
-    return (uint32_t)_mm256_movemask_ps(fired);
-}
+#include "words.inc"
 
 #include "tile.inc"
-#include "words.inc"
 
 static int usable(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 }
 
 const snn_kernel snn_avx2 = {"avx2", LANES, usable, forward, advance, pack, decode, count, read_counts,

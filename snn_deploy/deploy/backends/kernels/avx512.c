@@ -3,20 +3,32 @@
 
 #if defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,popcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt"))), apply_to = function)
 #else
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,bmi,popcnt")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt")
 #endif
 #include <immintrin.h>
 
 #define LANES 16
 typedef __m512i VS;
+typedef __m256i VH;
 typedef __m512i VI;
 typedef __m512 VF;
+typedef __mmask16 VM;
 
 #define vs_zero() _mm512_setzero_si512()
 /* written out, because GCC regroups the sums and then loads before it adds */
 #define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+v"(acc) : "m"(*(const __m512i *)(p)))
+#define vs_store(p, x) _mm512_storeu_si512(p, x)
+#define VH_LANES 16
+#define vh_zero() _mm256_setzero_si256()
+#define vh_add_row(acc, p) (acc) = _mm256_add_epi16(acc, _mm256_loadu_si256((const __m256i *)(p)))
+#define vh_store(p, x) _mm256_storeu_si256((__m256i *)(p), x)
+#define vs_add_high(acc, p) \
+    (acc) = _mm512_add_epi16(acc, _mm512_srli_epi16(_mm512_load_si512(p), 8))
+#define vs_set(n) _mm512_set1_epi16(n)
+#define vs_sub(a, b) _mm512_sub_epi16(a, b)
+#define vs_sll8(x) _mm512_slli_epi16(x, 8)
 #define vs_even(x) _mm512_slli_epi32(x, 16)
 #define vs_odd(x) _mm512_and_si512(x, _mm512_set1_epi32((int)0xffff0000))
 #define vi_zero() _mm512_setzero_si512()
@@ -33,9 +45,20 @@ typedef __m512 VF;
 #define vf_set(x) _mm512_set1_ps(x)
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_mul(a, b) _mm512_mul_round_ps(a, b, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+#define vf_scaled_add(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define vf_largest(a, b) _mm512_range_ps(a, b, 0x0b)
 #define vf_trunc(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
 #define vf_from_int(x) _mm512_cvtepi32_ps(x)
 #define vi_from_float(x) _mm512_cvttps_epi32(x)
+#define vm_all() ((VM)0xffff)
+#define vf_quiet(v, threshold) _mm512_cmp_ps_mask(v, threshold, _CMP_LE_OQ)
+#define vf_where(m, v) _mm512_maskz_mov_ps(m, v)
+#define vf_mul_where(m, v, k) _mm512_maskz_mul_round_ps(m, v, k, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+
+static inline __attribute__((always_inline)) uint64_t tile_spikes(const VM quiet[4])
+{
+    return ~(uint64_t)_mm512_kunpackd(_mm512_kunpackw(quiet[3], quiet[2]), _mm512_kunpackw(quiet[1], quiet[0]));
+}
 
 static inline void add_run(int16_t *to, const int16_t *weights, int width, int grain)
 {
@@ -60,30 +83,15 @@ static inline VI vi_wrap(VI u)
     return _mm512_mask_add_epi32(_mm512_mask_sub_epi32(u, above, u, turn), below, u, turn);
 }
 
-static inline VF vf_clip(VF v)
+static inline VF vf_one(void)
 {
-    const VF limit = _mm512_set1_ps((1 << 23) - 1);
-    return _mm512_max_ps(_mm512_min_ps(v, limit), _mm512_sub_ps(_mm512_setzero_ps(), limit));
+    VF one = _mm512_set1_ps(1);
+    __asm__("" : "+v"(one));
+    return one;
 }
 
-#define FIRE_TILE
-static inline __attribute__((always_inline)) uint64_t fire_tile(VF v[4], VF threshold)
-{
-    __mmask16 quiet[4];
-    for (int i = 0; i < 4; i++) {
-        quiet[i] = _mm512_cmp_ps_mask(v[i], threshold, _CMP_LE_OQ);
-        v[i] = _mm512_maskz_mov_ps(quiet[i], v[i]);
-    }
-    return ~(uint64_t)_mm512_kunpackd(_mm512_kunpackw(quiet[3], quiet[2]), _mm512_kunpackw(quiet[1], quiet[0]));
-}
-
-#include "tile.inc"
-
-static int usable(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
+#define vf_clip_above(v) _mm512_min_ps(v, _mm512_set1_ps(V_LIMIT))
+#define vf_clip_below(v) _mm512_max_ps(v, _mm512_set1_ps(-V_LIMIT))
 
 static void pack(const uint8_t *raster, snn_node *node, int steps)
 {
@@ -98,38 +106,49 @@ static void pack(const uint8_t *raster, snn_node *node, int steps)
     }
 }
 
-static int decode(snn_node *node, int begin, int end)
+/* Sixteen neurons at a time, for processors that compress no 16-bit lanes. */
+static uint16_t *list_by_quarters(uint16_t *out, const uint64_t *row, int words, int first)
 {
-    const int words = node->words;
-    int64_t used = begin ? node->first[begin - 1] + node->padded[begin - 1] : 0;
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i start = _mm512_mullo_epi32(lane, _mm512_set1_epi32(ROW)), next = _mm512_set1_epi32(16 * ROW);
-    const __m128i none = _mm_set1_epi32((int)(node->neurons * ROW));
-    const uint64_t *row = node->bits + (int64_t)begin * words;
-    for (int t = begin; t < end; t++, row += words) {
-        __m512i index = start;
-        if (used + words * 64 + 64 > node->capacity && snn_reserve(node, used, words * 64)) return 1;
-        uint32_t *const list = node->list + used;
-        uint32_t *out = list;
-        for (int w = 0; w < words; w++) {
-            uint64_t word = row[w];
-            for (int part = 0; part < 4; part++) {
-                const __mmask16 mask = (__mmask16)word;
-                _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(mask, index));
-                out += __builtin_popcount(mask);
-                index = _mm512_add_epi32(index, next);
-                word >>= 16;
-            }
+    __m512i entry = _mm512_add_epi32(_mm512_slli_epi32(lane, 4), _mm512_set1_epi32(first));
+    for (int w = 0; w < words; w++)
+        for (uint64_t word = row[w], part = 0; part < 4; part++, word >>= 16) {
+            const __m512i spiking = _mm512_maskz_compress_epi32((__mmask16)word, entry);
+            _mm256_storeu_si256((__m256i *)out, _mm512_cvtepi32_epi16(spiking));
+            out += __builtin_popcount((__mmask16)word);
+            entry = _mm512_add_epi32(entry, _mm512_set1_epi32(16 * ENTRY));
         }
-        _mm_storeu_si128((__m128i *)out, none);
-        const int events = (int)(out - list);
-        node->first[t] = used;
-        node->events[t] = events;
-        node->padded[t] = (events + 3) & ~3;
-        used += (events + 3) & ~3;
-    }
-    return 0;
+    return out;
 }
+
+__attribute__((target("avx512vbmi2"))) static uint16_t *list_by_halves(
+    uint16_t *out, const uint64_t *row, int words, int first)
+{
+    const __m512i next = _mm512_set1_epi16(32 * ENTRY);
+    const __m256i lane = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                          22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+    __m512i entry = _mm512_slli_epi16(_mm512_cvtepu8_epi16(lane), 4);
+    entry = _mm512_add_epi16(entry, _mm512_set1_epi16((int16_t)first));
+    for (int w = 0; w < words; w++)
+        for (uint64_t word = row[w], half = 0; half < 2; half++, word >>= 32) {
+            const __m512i spiking = _mm512_maskz_compress_epi16((__mmask32)word, entry);
+            const int events = __builtin_popcount((uint32_t)word);
+            _mm256_storeu_si256((__m256i *)out, _mm512_castsi512_si256(spiking));
+            /* few halves have more: half of the stores suffices */
+            if (__builtin_expect(events > 16, 0)) _mm512_storeu_si512(out, spiking);
+            out += events;
+            entry = _mm512_add_epi16(entry, next);
+        }
+    return out;
+}
+
+static uint16_t *list_words(uint16_t *out, const uint64_t *row, int words, int first)
+{
+    return __builtin_cpu_supports("avx512vbmi2") ? list_by_halves(out, row, words, first)
+                                                 : list_by_quarters(out, row, words, first);
+}
+
+#include "lists.inc"
 
 static void read_counts(const uint64_t *planes, int words, int32_t *counts)
 {
@@ -148,6 +167,57 @@ static void read_counts(const uint64_t *planes, int words, int32_t *counts)
             }
             _mm512_storeu_si512(counts + w * 64 + part * 16, total);
         }
+}
+
+/* Adds the spikes of `steps` steps to counters that hold bit k of every neuron's count in plane k (Harley and
+ * Seal's carry-save adder: fourteen operations for 512 neurons and eight steps). */
+#define SUM(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0x96)
+#define CARRY(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xe8)
+
+static void count(const uint64_t *bits, int steps, int words, uint64_t *planes)
+{
+    for (int first = 0; first < words; first += 8) {
+        const __mmask8 here = words - first < 8 ? (__mmask8)((1 << (words - first)) - 1) : 0xff;
+        uint64_t *plane = planes + first;
+        __m512i ones = _mm512_maskz_loadu_epi64(here, plane);
+        __m512i twos = _mm512_maskz_loadu_epi64(here, plane + words);
+        __m512i fours = _mm512_maskz_loadu_epi64(here, plane + 2 * words);
+        for (int t = 0; t < steps; t += 8) {
+            __m512i row[8];
+            for (int i = 0; i < 8; i++)
+                row[i] = _mm512_maskz_loadu_epi64(t + i < steps ? here : 0, bits + (int64_t)(t + i) * words + first);
+            const __m512i two_a = CARRY(ones, row[0], row[1]);
+            ones = SUM(ones, row[0], row[1]);
+            const __m512i two_b = CARRY(ones, row[2], row[3]);
+            ones = SUM(ones, row[2], row[3]);
+            const __m512i two_c = CARRY(ones, row[4], row[5]);
+            ones = SUM(ones, row[4], row[5]);
+            const __m512i two_d = CARRY(ones, row[6], row[7]);
+            ones = SUM(ones, row[6], row[7]);
+            const __m512i four_a = CARRY(twos, two_a, two_b);
+            twos = SUM(twos, two_a, two_b);
+            const __m512i four_b = CARRY(twos, two_c, two_d);
+            twos = SUM(twos, two_c, two_d);
+            __m512i carry = CARRY(fours, four_a, four_b);
+            fours = SUM(fours, four_a, four_b);
+            for (int k = 3; k < PLANES && _mm512_test_epi64_mask(carry, carry); k++) {
+                const __m512i old = _mm512_maskz_loadu_epi64(here, plane + (int64_t)k * words);
+                _mm512_mask_storeu_epi64(plane + (int64_t)k * words, here, _mm512_xor_si512(old, carry));
+                carry = _mm512_and_si512(carry, old);
+            }
+        }
+        _mm512_mask_storeu_epi64(plane, here, ones);
+        _mm512_mask_storeu_epi64(plane + words, here, twos);
+        _mm512_mask_storeu_epi64(plane + 2 * words, here, fours);
+    }
+}
+
+#include "tile.inc"
+
+static int usable(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
 }
 
 const snn_kernel snn_avx512 = {"avx512", LANES, usable, forward, advance, pack, decode, count, read_counts,

@@ -31,17 +31,14 @@ static void *allocate(int64_t bytes)
 
 int snn_reserve(snn_node *node, int64_t used, int64_t more)
 {
-    const int64_t needed = used + more + SLACK / 4;
+    const int64_t needed = used + more + SLACK;
     if (needed <= node->capacity) return 0;
     const int64_t capacity = needed + node->capacity;
-    uint32_t *list = realloc(node->list, (size_t)capacity * sizeof *list);
-    if (!list) return 1;
-    node->list = list;
-    if (node->message) {
-        int32_t *message = realloc(node->message, (size_t)capacity * sizeof *message);
-        if (!message) return 1;
-        node->message = message;
-    }
+    void *memory = node->graded ? realloc(node->message, (size_t)capacity * sizeof *node->message)
+                                : realloc(node->list, (size_t)capacity * sizeof *node->list);
+    if (!memory) return 1;
+    if (node->graded) node->message = memory;
+    else node->list = memory;
     node->capacity = capacity;
     return 0;
 }
@@ -77,7 +74,7 @@ EXPORT int32_t snn_lanes(const char *name)
 /* Bytes of each structure, in the order of engine.h. */
 EXPORT void snn_sizes(int32_t *sizes)
 {
-    const int32_t all[] = {sizeof(snn_dense), sizeof(snn_scatter), sizeof(snn_group), sizeof(snn_population),
+    const int32_t all[] = {sizeof(snn_dense), sizeof(snn_scatter), sizeof(snn_patches), sizeof(snn_group), sizeof(snn_population),
                            sizeof(snn_stage), sizeof(snn_network), sizeof(snn_tail),  sizeof(snn_job)};
     memcpy(sizes, all, sizeof all);
 }
@@ -97,7 +94,6 @@ EXPORT void snn_free_workspace(const snn_network *net, snn_workspace *ws)
         free(ws->nodes[i].message);
         free(ws->nodes[i].first);
         free(ws->nodes[i].padded);
-        free(ws->nodes[i].events);
         free(ws->nodes[i].planes);
     }
     for (int p = 0; p < net->population_count; p++) {
@@ -108,7 +104,9 @@ EXPORT void snn_free_workspace(const snn_network *net, snn_workspace *ws)
         if (ws->narrow) free(ws->narrow[g]);
         if (ws->wide) free(ws->wide[g]);
     }
+    for (int f = 0; ws->frames && f < net->patch_count; f++) free(ws->frames[f]);
     free(ws->nodes);
+    free(ws->frames);
     free(ws->u);
     free(ws->v);
     free(ws->narrow);
@@ -121,14 +119,13 @@ static int make_node(snn_node *node, int64_t neurons, int graded, int steps)
 {
     node->neurons = neurons;
     node->words = padded(neurons) / TILE;
+    node->segments = (int)((neurons + SEGMENT - 1) / SEGMENT);
     node->bits = allocate((int64_t)steps * node->words * 8);
-    node->first = allocate((int64_t)steps * 8);
-    node->padded = allocate((int64_t)steps * 4);
-    node->events = allocate((int64_t)steps * 4);
+    node->first = allocate((int64_t)steps * node->segments * 8);
+    node->padded = allocate((int64_t)steps * node->segments * 4);
     node->planes = allocate((int64_t)PLANES * node->words * 8);
-    if (graded) node->message = allocate(4);
-    return !node->bits || !node->first || !node->padded || !node->events || !node->planes ||
-           (graded && !node->message);
+    node->graded = graded;
+    return !node->bits || !node->first || !node->padded || !node->planes;
 }
 
 static int make_population(const snn_network *net, snn_workspace *ws, int index)
@@ -140,6 +137,10 @@ static int make_population(const snn_network *net, snn_workspace *ws, int index)
     int failed = !ws->u[index] || !ws->v[index];
     for (int g = 0; g < p->group_count; g++) {
         const snn_group *group = &p->groups[g];
+        for (int m = 0; m < group->patch_count; m++) {
+            const snn_patches *patches = &group->patches[m];
+            failed |= !(ws->frames[patches->index] = allocate((int64_t)ws->steps * patches->frame_bytes));
+        }
         int64_t run = 0; /* a run that begins at the last neuron reaches that far beyond it, with zeros */
         for (int m = 0; m < group->narrow_count; m++)
             if (group->narrow[m].width > run) run = group->narrow[m].width;
@@ -165,8 +166,9 @@ EXPORT snn_workspace *snn_make_workspace(const snn_network *net, int32_t steps)
     ws->v = calloc(net->population_count, sizeof *ws->v);
     ws->narrow = calloc(net->group_count + 1, sizeof *ws->narrow);
     ws->wide = calloc(net->group_count + 1, sizeof *ws->wide);
+    ws->frames = calloc(net->patch_count + 1, sizeof *ws->frames);
     ws->second = calloc(net->group_count + 1, sizeof *ws->second);
-    int failed = !ws->nodes || !ws->u || !ws->v || !ws->narrow || !ws->wide || !ws->second;
+    int failed = !ws->nodes || !ws->u || !ws->v || !ws->narrow || !ws->wide || !ws->frames || !ws->second;
     for (int i = 0; !failed && i < nodes; i++)
         failed = make_node(&ws->nodes[i], net->neurons[i], net->message_bits[i] > 0, steps);
     for (int p = 0; !failed && p < net->population_count; p++) failed = make_population(net, ws, p);
@@ -175,7 +177,7 @@ EXPORT snn_workspace *snn_make_workspace(const snn_network *net, int32_t steps)
     return 0;
 }
 
-/* Lists the nonzero messages of a graded input. */
+/* The nonzero messages of a graded input, in the order of its neurons. */
 static int read_messages(const int32_t *raster, snn_node *node, int steps)
 {
     int64_t used = 0;
@@ -186,10 +188,8 @@ static int read_messages(const int32_t *raster, snn_node *node, int steps)
         for (int64_t j = 0; j < node->neurons; j++) {
             if (!raster[j]) continue;
             node->bits[(int64_t)t * node->words + j / 64] |= 1ull << (j % 64);
-            node->list[used] = (uint32_t)j * ROW;
             node->message[used++] = raster[j];
         }
-        node->events[t] = node->padded[t] = (int32_t)(used - node->first[t]);
     }
     return 0;
 }
@@ -212,11 +212,7 @@ static int read_inputs(const snn_network *net, const snn_job *job, const snn_ker
 
 static int run_stage(const snn_network *net, const snn_stage *stage, const snn_kernel *kernel, snn_workspace *ws)
 {
-    if (stage->forward) {
-        const int node = net->populations[stage->members[0]].node;
-        kernel->forward(net, ws, stage->members[0]);
-        return net->listed[node] && kernel->decode(&ws->nodes[node], 0, ws->steps);
-    }
+    if (stage->forward) return kernel->forward(net, ws, stage->members[0]);
     for (int m = 0; m < stage->count; m++) {
         const int index = stage->members[m];
         const snn_population *p = &net->populations[index];
@@ -225,11 +221,8 @@ static int run_stage(const snn_network *net, const snn_stage *stage, const snn_k
         memcpy(ws->v[index], p->v0, bytes);
     }
     for (int t = 0; t < ws->steps; t++)
-        for (int m = 0; m < stage->count; m++) {
-            const int node = net->populations[stage->members[m]].node;
-            kernel->advance(net, ws, stage->members[m], t);
-            if (net->listed[node] && kernel->decode(&ws->nodes[node], t, t + 1)) return 1;
-        }
+        for (int m = 0; m < stage->count; m++)
+            if (kernel->advance(net, ws, stage->members[m], t)) return 1;
     return 0;
 }
 

@@ -10,10 +10,15 @@ from typing import Any
 
 #: Neurons that a kernel advances together; TILE of engine.h.
 TILE = 64
+#: Neurons of a source that one part of a spike list names; SEGMENT of engine.h.
+SEGMENT = 4032
 
 
 class Dense(ctypes.Structure):
-    _fields_ = (("weights", c_void_p), ("source", c_int32), ("delay", c_int32))
+    _fields_ = (
+        ("weights", c_void_p),
+        *((name, c_int32) for name in ("source", "delay", "segment", "rows", "offset")),
+    )
 
 
 class Scatter(ctypes.Structure):
@@ -23,14 +28,30 @@ class Scatter(ctypes.Structure):
     )
 
 
+class Patches(ctypes.Structure):
+    _fields_ = (
+        ("tables", c_void_p),
+        ("field", c_void_p),
+        *((name, c_int32) for name in ("source", "delay", "index")),
+        *((name, c_int32) for name in ("planes", "lines", "line_bits", "framed_lines", "line_bytes")),
+        *((name, c_int32) for name in ("frame_bytes", "top", "left")),
+        *((name, c_int32) for name in ("field_lines", "chunk", "chunks", "row_shift", "channels")),
+        *((name, c_int32) for name in ("columns", "pixels", "row_bytes", "column_bits", "shared")),
+    )
+
+
 class Group(ctypes.Structure):
     _fields_ = (
         ("dense", POINTER(Dense)),
+        ("patches", POINTER(Patches)),
         ("narrow", POINTER(Scatter)),
         ("wide", POINTER(Scatter)),
         *(
             (name, c_int32)
-            for name in ("dense_count", "narrow_count", "wide_count", "exponent", "rows", "index")
+            for name in (
+                *("dense_count", "patch_count", "narrow_count", "wide_count"),
+                *("exponent", "rows", "bytes", "unit", "index"),
+            )
         ),
     )
 
@@ -56,7 +77,8 @@ class Network(ctypes.Structure):
         *((name, c_void_p) for name in ("neurons", "message_bits", "listed")),
         ("populations", POINTER(Population)),
         ("stages", POINTER(Stage)),
-        *((name, c_int32) for name in ("inputs", "population_count", "stage_count", "group_count")),
+        *((name, c_int32) for name in ("inputs", "population_count", "stage_count")),
+        *((name, c_int32) for name in ("group_count", "patch_count")),
     )
 
 
@@ -73,7 +95,7 @@ class Job(ctypes.Structure):
     )
 
 
-_STRUCTURES = (Dense, Scatter, Group, Population, Stage, Network, Tail, Job)
+_STRUCTURES = (Dense, Scatter, Patches, Group, Population, Stage, Network, Tail, Job)
 
 
 #: Function -> (arguments, result): what the object must export beside snn_sizes.

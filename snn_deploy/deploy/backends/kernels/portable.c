@@ -8,12 +8,24 @@
 
 #define LANES 4
 typedef int16_t VS __attribute__((vector_size(16), may_alias));
+typedef VS VH;
 typedef int32_t VI __attribute__((vector_size(16), may_alias));
 typedef uint32_t VU __attribute__((vector_size(16), may_alias));
 typedef float VF __attribute__((vector_size(16), may_alias));
+typedef uint16_t VSU __attribute__((vector_size(16), may_alias));
+typedef VI VM;
 
 #define vs_zero() ((VS){0})
 #define vs_add_row(acc, p) ((acc) += *(const VS *)(p))
+#define vs_store(p, x) (*(VS *)(p) = (x))
+#define VH_LANES 8
+#define vh_zero() vs_zero()
+#define vh_add_row(acc, p) vs_add_row(acc, p)
+#define vh_store(p, x) vs_store(p, x)
+#define vs_add_high(acc, p) ((acc) += (VS)(*(const VSU *)(p) >> 8))
+#define vs_set(n) ((VS){0} + (int16_t)(n))
+#define vs_sub(a, b) ((a) - (b))
+#define vs_sll8(x) ((VS)((VSU)(x) << 8))
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define vs_odd(x) ((VI)((VU)(x) << 16))
 #define vs_even(x) ((VI)((VU)(x) & 0xffff0000u))
@@ -35,9 +47,14 @@ typedef float VF __attribute__((vector_size(16), may_alias));
 #define vf_set(x) ((VF){(x), (x), (x), (x)})
 #define vf_add(a, b) ((a) + (b))
 #define vf_mul(a, b) ((a) * (b))
+#define vf_scaled_add(a, b, c) ((a) * (b) + (c))
 #define vf_trunc(x) vf_from_int(vi_from_float(x))
 #define vf_from_int(x) __builtin_convertvector(x, VF)
 #define vi_from_float(x) __builtin_convertvector(x, VI)
+#define vm_all() (vi_zero() - 1)
+#define vf_quiet(v, threshold) ((v) <= (threshold))
+#define vf_where(m, v) ((VF)((VI)(v) & (m)))
+#define vf_mul_where(m, v, k) (vf_where(m, v) * (k))
 
 /* Vectors at any address. */
 typedef int16_t VS_ANY __attribute__((vector_size(16), aligned(2), may_alias));
@@ -54,27 +71,44 @@ static inline VI vi_wrap(VI u)
     return u - ((u > (1 << 23)) & turn) + ((u <= -(1 << 23)) & turn);
 }
 
-static inline VF vf_clip(VF v)
+#define vf_one() vf_set(1)
+
+static inline VF vf_largest(VF a, VF b)
 {
-    const VF limit = vf_set((1 << 23) - 1);
-    const VI above = v > limit, below = v < -limit;
-    return (VF)(((VI)v & ~(above | below)) | ((VI)limit & above) | ((VI)-limit & below));
+    const VF size = (VF)((VI)b & 0x7fffffff);
+    const VI larger = size > a;
+    return (VF)(((VI)a & ~larger) | ((VI)size & larger));
 }
 
-static inline uint32_t vf_fire(VF *v, VF threshold)
+static inline VF vf_clip_above(VF v)
 {
-    const VI fired = *v > threshold;
-    *v = (VF)((VI)*v & ~fired);
-#if defined(__SSE2__)
-    return (uint32_t)_mm_movemask_ps((__m128)fired);
-#else
-    const VI bits = fired & (VI){1, 2, 4, 8};
-    return (uint32_t)(bits[0] | bits[1] | bits[2] | bits[3]);
-#endif
+    const VI above = v > vf_set(V_LIMIT);
+    return (VF)(((VI)v & ~above) | ((VI)vf_set(V_LIMIT) & above));
 }
+
+static inline VF vf_clip_below(VF v)
+{
+    const VI below = v < vf_set(-V_LIMIT);
+    return (VF)(((VI)v & ~below) | ((VI)vf_set(-V_LIMIT) & below));
+}
+
+static inline uint64_t tile_spikes(const VM quiet[16])
+{
+    uint64_t still = 0;
+    for (int i = 0; i < 16; i++) {
+#if defined(__SSE2__)
+        still |= (uint64_t)(uint32_t)_mm_movemask_ps((__m128)quiet[i]) << (4 * i);
+#else
+        const VI bits = quiet[i] & (VI){1, 2, 4, 8};
+        still |= (uint64_t)(uint32_t)(bits[0] | bits[1] | bits[2] | bits[3]) << (4 * i);
+#endif
+    }
+    return ~still;
+}
+
+#include "words.inc"
 
 #include "tile.inc"
-#include "words.inc"
 
 static int usable(void)
 {

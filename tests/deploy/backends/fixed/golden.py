@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import fixed_nets as nets
 import numpy as np
 
 from snn_deploy.convert.connections import Connection, Dense, Sparse
 from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from tests import quantised_nets as nets
 
 FILE = Path(__file__).parent / "golden_lava_0_10_0.json"
 

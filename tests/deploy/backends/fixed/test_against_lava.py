@@ -5,7 +5,6 @@ The default sample covers at least 10^7 neuron-steps, the slow one 10^8.
 
 from __future__ import annotations
 
-import fixed_nets as nets
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from snn_deploy.deploy.backends.fixed.bounds import bounds
 from snn_deploy.deploy.backends.lava.guard import Limits
 from snn_deploy.deploy.backends.lava.interpreter import find_interpreter
 from snn_deploy.deploy.backends.lava.run import run_network
+from tests import quantised_nets as nets
 
 pytestmark = pytest.mark.skipif(bool(find_interpreter().problem), reason=find_interpreter().problem or "lava")
 

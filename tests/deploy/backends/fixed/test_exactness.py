@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fixed_nets as nets
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -15,6 +14,7 @@ from snn_deploy.convert.quantised import UNREACHABLE_VTH, QuantisedNetwork
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.deploy.backends.fixed.bounds import bounds
 from snn_deploy.deploy.result import ActivityCounter
+from tests import quantised_nets as nets
 
 Rng = np.random.Generator
 KERNELS = kernel.names()

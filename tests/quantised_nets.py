@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -145,9 +146,16 @@ def matrix(connection: Connection) -> Any:
 
 
 def reference(
-    net: QuantisedNetwork, inputs: Mapping[str, Any], resets: Resets | None = None
+    net: QuantisedNetwork,
+    inputs: Mapping[str, Any],
+    resets: Resets | None = None,
+    events: Counter[str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Spikes and v of all populations, (samples, steps, neurons), in int64, step by step."""
+    """Spikes and v of all populations, (samples, steps, neurons), in int64, step by step.
+
+    events: where given, counts how often u wrapped and v was clipped, at either end.
+    """
+    seen: Counter[str] = Counter() if events is None else events
     samples, steps = next(iter(inputs.values())).shape[:2]
     fired = {p.name: np.zeros((samples, steps, p.neurons), dtype=np.uint8) for p in net.populations}
     voltage = {p.name: np.zeros((samples, steps, p.neurons), dtype=np.int64) for p in net.populations}
@@ -167,19 +175,30 @@ def reference(
             interval, offset = (resets or {}).get(p.name, (0, 0))
             if interval and (t + 1) % interval == offset % interval:
                 u[p.name], v[p.name] = np.zeros_like(a), np.zeros_like(a)
-            x = _decayed(u[p.name], 4096 - (p.du + 1)) + a * 64
-            x = np.where(x > 2**23, x - 2**24, np.where(x <= -(2**23), x + 2**24, x))
+            x = _int32(_decayed(u[p.name], 4096 - (p.du + 1)) + a * 64)
+            above, below = x > 2**23, x <= -(2**23)
+            x = np.where(above, x - 2**24, np.where(below, x + 2**24, x))
             bias = np.where(
                 p.bias_exp >= 0,
                 p.bias_mant * 2.0 ** np.abs(p.bias_exp),
                 np.floor(p.bias_mant / 2.0 ** np.abs(p.bias_exp)),
             ).astype(np.int64)
-            y = np.clip(_decayed(v[p.name], 4096 - p.dv) + x + bias, -(2**23) + 1, 2**23 - 1)
+            y = _int32(_decayed(v[p.name], 4096 - p.dv) + x + bias)
+            seen["u wraps down"] += int(above.sum())
+            seen["u wraps up"] += int(below.sum())
+            seen["v clips above"] += int((y > 2**23 - 1).sum())
+            seen["v clips below"] += int((y < -(2**23) + 1).sum())
+            y = np.clip(y, -(2**23) + 1, 2**23 - 1)
             spike = y > p.vth * 64
             y[spike] = 0
             u[p.name], v[p.name] = x, y
             fired[p.name][:, t], voltage[p.name][:, t] = spike, y
     return fired, voltage
+
+
+def _int32(x: Any) -> Any:
+    """Lava's u and v are int32: sums beyond it turn around at 2^32."""
+    return (x + 2**31) % 2**32 - 2**31
 
 
 def _decayed(x: Any, keep: int) -> Any:

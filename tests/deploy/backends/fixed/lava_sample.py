@@ -80,7 +80,7 @@ def affordable(network: QuantisedNetwork, copies: int, seconds: float) -> tuple[
     """(copies, Lava steps) that take about that long: fewer copies where these leave few steps."""
     for fewer in (copies, 32, 8, 1):
         steps = int(seconds / _step_seconds(network, min(fewer, copies)))
-        if steps >= 120:
+        if steps >= 40:
             break
     return min(fewer, copies), int(np.clip(steps, 30, 600))
 
@@ -102,7 +102,10 @@ def _step_seconds(network: QuantisedNetwork, copies: int) -> float:
 
 @dataclass
 class Coverage:
-    """What the compared runs have shown: features that carried spikes, with how many runs each."""
+    """What the compared runs have shown: features that carried spikes, with how many runs each.
+
+    neuron_steps: of runs that were neither nearly silent nor nearly always firing.
+    """
 
     neuron_steps: int = 0
     features: Counter[str] = field(default_factory=Counter)
@@ -118,8 +121,9 @@ class Coverage:
     ) -> None:
         """Take in one run: its spikes are population -> (samples, steps, neurons)."""
         total = sum(raster.size for raster in spikes.values())
-        self.neuron_steps += total
-        self.fractions.append(sum(int(raster.sum()) for raster in spikes.values()) / total)
+        fraction = sum(int(raster.sum()) for raster in spikes.values()) / total
+        self.fractions.append(fraction)
+        self.neuron_steps += total * (0.005 < fraction < 0.95)
         found = {name for name, times in events.items() if times}
         found |= {f"Lava's {process.kind}" for process in graph.processes}
         if not reasons_against(network, bounds(network, next(iter(inputs.values())).shape[1])):

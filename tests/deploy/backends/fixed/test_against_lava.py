@@ -174,7 +174,7 @@ def sample(timing: Literal["network", "pipelined"], runs: int, seconds: float) -
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
+        phases=[Phase.generate, Phase.shrink],
     )
     @given(run=strategy)
     def compare(run: Any) -> None:
@@ -189,3 +189,54 @@ def sample(timing: Literal["network", "pipelined"], runs: int, seconds: float) -
 
     compare()
     return coverage
+
+
+#: What every sample must have shown, in spikes that passed through it.
+FEATURES = {
+    *(
+        "Dense",
+        "Sparse",
+        "Conv2d",
+        "grouped Conv2d",
+        "recurrent",
+        "feedback",
+        "delay",
+        "delay of more than 8",
+    ),
+    *("mixed", "excitatory", "inhibitory", "no weight", "some weights", "every weight", "graded", "planes"),
+    *("several projections into one population", "initial state", "no initial state"),
+    *("bias exponent > 0", "bias exponent < 0", "du -1", "du 4095", "dv 0", "dv 4096"),
+    *("u wraps up", "u wraps down", "v clips above", "v clips below"),
+    *(
+        f"Lava's {kind}"
+        for kind in ("LIF", "LIFReset", "Dense", "Sparse", "DelayDense", "DelaySparse", "Conv")
+    ),
+}
+TIMINGS: dict[str, set[str]] = {
+    "network": {"read-out", *(f"strategy {name}" for name in ("block", "stream", "stream of blocks"))},
+    "pipelined": {"several samples", *(f"resets {name}" for name in ("none", "aligned", "own"))},
+}
+EVERY = {f"weight exponent {e}" for e in range(-7, 8)} | {f"{bits} bits" for bits in range(1, 9)}
+
+
+def _convincing(coverage: Coverage, neuron_steps: int, features: set[str], exponents: int) -> None:
+    """The sample is large, what it shall show carried spikes, and networks are neither dead nor alike."""
+    assert coverage.neuron_steps >= neuron_steps
+    assert not features - set(coverage.features)
+    assert len(EVERY & set(coverage.features)) >= exponents
+    fractions = coverage.fractions
+    assert sum(0.005 < fraction < 0.95 for fraction in fractions) >= 0.6 * len(fractions)
+    assert len({round(fraction, 3) for fraction in fractions}) >= 0.6 * len(fractions)
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_ten_million_neuron_steps(timing: Any) -> None:
+    coverage = sample(timing, 16, 0.6)
+    _convincing(coverage, 10**7, FEATURES | TIMINGS[timing], 18)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_a_hundred_million_neuron_steps(timing: Any) -> None:
+    coverage = sample(timing, 90, 1.5)
+    _convincing(coverage, 10**8, FEATURES | TIMINGS[timing], len(EVERY))

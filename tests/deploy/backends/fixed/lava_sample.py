@@ -78,9 +78,9 @@ def _raw(
 
 def affordable(network: QuantisedNetwork, copies: int, seconds: float) -> tuple[int, int]:
     """(copies, Lava steps) that take about that long: fewer copies where these leave few steps."""
-    for fewer in (copies, 32, 8, 1):
+    for fewer in (copies, 128, 64, 32, 8, 1):
         steps = int(seconds / _step_seconds(network, min(fewer, copies)))
-        if steps >= 40:
+        if steps >= 30:
             break
     return min(fewer, copies), int(np.clip(steps, 30, 600))
 

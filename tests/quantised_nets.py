@@ -169,7 +169,7 @@ def reference(
             a = np.zeros((samples, p.neurons), dtype=np.int64)
             for edge, w in zip(net.projections, weight, strict=True):
                 if edge.target == p.name and t >= edge.delay:
-                    total = source[edge.source][:, t - edge.delay].astype(np.int64) @ w.T
+                    total = _int32(source[edge.source][:, t - edge.delay].astype(np.int64) @ w.T)
                     e = edge.weight_exp
                     a += total * 2**e if e >= 0 else np.floor_divide(total, 2**-e)
             interval, offset = (resets or {}).get(p.name, (0, 0))

@@ -20,7 +20,7 @@ from snn_deploy.convert.quantised import (
     QuantisedProjection,
 )
 from snn_deploy.deploy.backends.chunked import Chunk
-from snn_deploy.deploy.backends.fixed.bounds import bounds
+from snn_deploy.deploy.backends.fixed.bounds import bounds, graded_sum_leaves_int32
 from snn_deploy.deploy.backends.fixed.kernel import NO_RESETS, Reset, Resets
 from snn_deploy.deploy.backends.stepping import State, simulate
 from snn_deploy.deploy.result import events
@@ -96,18 +96,25 @@ def _turn(x: NDArray[Any]) -> None:
 
 
 class FixedSynapses:
-    """One projection: a = (W s) << weight_exp, the sum shifted, not the weights."""
+    """One projection: a = (W s) << weight_exp, the sum shifted, not the weights.
+
+    A sum of graded messages can leave int32. Lava's Dense and Sparse turn it around at 2^32 before they
+    shift, and so does this; its DelayDense shifts first, which differs for exponents below -6.
+    """
 
     def __init__(self, projection: QuantisedProjection, message_bits: int = 0) -> None:
         self.source, self.target, self.delay = projection.source, projection.target, projection.delay
         self._shift = projection.weight_exp
         self._matrix = _exact_matrix(projection.connection, message_bits)
+        self._far = graded_sum_leaves_int32(projection.connection, message_bits)
 
     def apply(self, spikes: NDArray[Any]) -> NDArray[np.float64]:
         if isinstance(self._matrix, np.ndarray):
             total = (spikes.astype(self._matrix.dtype) @ self._matrix).astype(np.float64)
         else:
             total = np.asarray((self._matrix @ spikes.T.astype(np.float64)).T)
+        if self._far:
+            _turn(total)
         if self._shift >= 0:
             return np.asarray(total * (1 << self._shift))
         return np.asarray(np.floor(total / (1 << -self._shift)))

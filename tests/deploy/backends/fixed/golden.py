@@ -43,7 +43,7 @@ def cases() -> list[Case]:
         _case("initial states", _initial(rng), rng),
         _case("convolutions, grouped and pooling, LIFReset", _convolutions(rng), rng, reset=True),
         _case("LIFReset leaves delayed spikes, long ones and recurrent ones", _late(rng), rng, reset=True),
-        _case("sums beyond int32", _beyond(rng), rng, reach=1 << 15),
+        _case("sums beyond int32", _beyond(rng), rng, reach=(1 << 23) - 1),
     ]
 
 
@@ -178,10 +178,17 @@ def _late(rng: nets.Rng) -> QuantisedNetwork:
 
 
 def _beyond(rng: nets.Rng) -> QuantisedNetwork:
-    """Graded input whose a << 6 passes 2^31: Lava's u, an int32, turns around at 2^32."""
-    edge = nets.projection("x", "a", nets.dense(8, 30, rng), weight_exp=7, message_bits=17)
-    slow = {"du": -1, "dv": 3, "vth": 90000}
-    return nets.network({"x": (30,)}, [_neurons("a", rng, **slow)], [edge], message_bits={"x": 17})
+    """Graded input whose a << 6 passes 2^31 (a), and whose sums do before they are shifted right (b).
+
+    Lava holds both in int32, which turn around at 2^32.
+    """
+    slow = {"dv": 3, "vth": 90000}
+    populations = [_neurons("a", rng, du=-1, **slow), _neurons("b", rng, du=3000, **slow)]
+    edges = [
+        nets.projection("x", "a", nets.dense(8, 30, rng), weight_exp=7, message_bits=24),
+        nets.projection("x", "b", nets.dense(8, 30, rng), weight_exp=-7, message_bits=24),
+    ]
+    return nets.network({"x": (30,)}, populations, edges, message_bits={"x": 24})
 
 
 def rows(raster: Any) -> list[str]:

@@ -234,7 +234,7 @@ class _Graph:
     def grow(self) -> None:
         """Add a layer behind the last one, and what runs beside and around it."""
         draw, before = self._draw, self._last()
-        shape = self._shape(before)
+        shape = self.shape(before)
         form: Form = "dense"
         if len(shape) == 3 and draw(st.integers(0, 3)):
             form = "pool" if draw(st.integers(0, 3)) == 3 else "conv"
@@ -264,7 +264,8 @@ class _Graph:
     def _last(self) -> str:
         return f"l{len(self.shapes) - 1}" if self.shapes else "x"
 
-    def _shape(self, name: str) -> Shape:
+    def shape(self, name: str) -> Shape:
+        """Of a source or a layer."""
         return next((s.shape for s in self.sources if s.name == name), None) or self.shapes[_index(name)]
 
     def _join(self, source: str, target: str, delay: int, form: Form = "dense", **geometry: Any) -> None:
@@ -322,7 +323,7 @@ def _scale(graph: _Graph, name: str, edges: tuple[Edge, ...]) -> float:
     """About how large the summed input of a layer is in a step, at an input rate of 0.2."""
     total = 0.0
     for edge in (e for e in edges if e.target == name):
-        shape = graph._shape(edge.source)
+        shape = graph.shape(edge.source)
         fan = (
             np.prod(edge.kernel) * shape[0] / edge.groups if edge.form in ("conv", "pool") else np.prod(shape)
         )

@@ -239,7 +239,8 @@ class _Graph:
         if len(shape) == 3 and draw(st.integers(0, 3)):
             form = "pool" if draw(st.integers(0, 3)) == 3 else "conv"
         geometry = _geometry(draw, shape, form) if form in ("conv", "pool") else {}
-        target = geometry.pop("target", (draw(self._sizes),)) if geometry else (draw(self._sizes),)
+        flat: Shape = (draw(self._sizes),)
+        target = geometry.pop("target", flat)
         self.shapes.append(target)
         name = self._last()
         self._join(before, name, draw(self._delays), form, **geometry)

@@ -39,7 +39,10 @@ def build(root: Path, tree: Path) -> None:
 
 
 def run(tree: Path) -> subprocess.CompletedProcess[str]:
-    """Run the tests of ``tree`` with the sanitisers' libraries loaded first, as they must be."""
+    """Run the tests of ``tree`` with the sanitisers' libraries loaded first, as they must be.
+
+    Raises CalledProcessError where the kernels do not load: the tests alone would then pass on NumPy.
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": str(tree),
@@ -48,6 +51,8 @@ def run(tree: Path) -> subprocess.CompletedProcess[str]:
         "ASAN_OPTIONS": "detect_leaks=0",  # Python keeps memory until its end
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
+    loads = "from snn_deploy.deploy.backends.kernels import library; exit(not library.usable_kernels())"
+    subprocess.run([sys.executable, "-c", loads], cwd=tree, env=environment, timeout=60, check=True)
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", _TESTS, *_LEFT_OUT],
         cwd=tree,

@@ -249,7 +249,7 @@ def _lacking(coverage: Coverage, neuron_steps: int, features: set[str], exponent
 
 @pytest.mark.parametrize("timing", TIMINGS)
 def test_ten_million_neuron_steps(timing: Any) -> None:
-    assert not sample(timing, 10**7, most=40, seconds=0.8, exponents=15)
+    assert not sample(timing, 10**7, most=40, seconds=0.5, exponents=15)
 
 
 @pytest.mark.slow

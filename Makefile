@@ -1,6 +1,7 @@
 # make demo      train, convert, run on Lava, recall and report, in minutes
 # make test      ruff, mypy and the tests that end within minutes
 # make test-all  the same with the slow tests
+# make test-sanitised  the engine's tests on kernels built with AddressSanitizer and UndefinedBehaviorSanitizer
 # make test-lava-dl  certify .net files by lava-dl, in an environment of its own (downloads 2.5 GB)
 # make fixtures  run the other frameworks anew, an environment each, for tests/conformance (downloads 12 GB)
 #
@@ -15,7 +16,7 @@ JOBS ?= 2
 # Every test worker and every Lava process is a process of its own: one thread each, or they fight for cores.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: help demo test test-all test-3.11 test-lava-dl fixtures lint format clean
+.PHONY: help demo test test-all test-3.11 test-sanitised test-lava-dl fixtures lint format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -33,6 +34,9 @@ test-all: lint
 test-3.11: BIN := .venv-3.11/bin
 test-3.11: .venv-3.11/installed .venv/installed
 	SNN_DEPLOY_LAVA_PYTHON=$(CURDIR)/.venv/bin/python $(PYTEST) -m "not slow"
+
+test-sanitised: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/deploy/backends/kernels/sanitised.py
 
 # lava-dl pins torch < 2.4 and pytest < 8, and its own imports warn.
 test-lava-dl: .venv-lava-dl/installed

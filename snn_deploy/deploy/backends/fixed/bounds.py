@@ -64,6 +64,13 @@ def absolute_sums(connection: Connection) -> NDArray[np.int64]:
     return np.asarray(abs(matrix).sum(axis=1)).reshape(-1)
 
 
+def graded_sum_leaves_int32(connection: Connection, message_bits: int) -> bool:
+    """Whether graded messages, of at most 2^(message_bits - 1), can add up to more than int32 holds."""
+    if not message_bits:
+        return False
+    return bool(int(absolute_sums(connection).max(initial=0)) << (message_bits - 1) >= 1 << 31)
+
+
 def _drive(projection: QuantisedProjection, message_bits: int) -> tuple[_Bound, _Bound]:
     """Least and largest a << 6 of each target neuron."""
     absolute = absolute_sums(projection.connection)
@@ -127,6 +134,8 @@ def reasons_against(network: QuantisedNetwork, reach: Mapping[str, Bounds]) -> l
         if bound.drive >= (1 << 31) - (1 << 25)
     ]
     for projection in network.projections:
+        if graded_sum_leaves_int32(projection.connection, projection.message_bits):
+            reasons.append(f"projection {projection.name!r}: its sums of messages can leave 32 bits")
         largest = _largest(projection.connection)
         if largest > 8191:
             reasons.append(f"projection {projection.name!r}: a weight of {largest}, more than 14 bits hold")

@@ -20,12 +20,14 @@ from snn_deploy.convert.quantised import (
     QuantisedProjection,
 )
 from snn_deploy.deploy.backends.chunked import Chunk
+from snn_deploy.deploy.backends.fixed.bounds import bounds, graded_sum_leaves_int32
 from snn_deploy.deploy.backends.fixed.kernel import NO_RESETS, Reset, Resets
 from snn_deploy.deploy.backends.stepping import State, simulate
 from snn_deploy.deploy.result import events
 
 _DECAY_UNITY = 4096
 _STATE_LIMIT = float(1 << 23)
+_INT32_TURN = float(1 << 32)
 #: Sums of integers below this stay exact in a float32 matrix product.
 _FLOAT32_EXACT = 1 << 24
 
@@ -35,6 +37,7 @@ class FixedNeurons:
 
     reset: LIFReset, before the dynamics of a step; it clears u and v, not the input of that step.
     trace: where given, takes v after every step, (samples, steps, neurons).
+    far: u can pass 2^24, so that u's or v's sum can leave int32, which Lava holds them in.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class FixedNeurons:
         population: QuantisedPopulation,
         reset: Reset | None = None,
         trace: NDArray[np.int32] | None = None,
+        far: bool = True,
     ) -> None:
         self.size = population.neurons
         self._keep_u = (_DECAY_UNITY - (population.du + 1)) / _DECAY_UNITY
@@ -51,6 +55,7 @@ class FixedNeurons:
         self._u0, self._v0 = population.u0.astype(np.float64), population.v0.astype(np.float64)
         self._reset = reset
         self._trace = trace
+        self._far = far
         self._t = 0
 
     def start(self, samples: int) -> State:
@@ -65,6 +70,8 @@ class FixedNeurons:
         u *= self._keep_u
         np.trunc(u, out=u)
         u += drive * (1 << STATE_SHIFT)
+        if self._far:
+            _turn(u)
         # Lava wraps once, silently: 2^23 + k becomes k - 2^23
         above, below = u > _STATE_LIMIT, u <= -_STATE_LIMIT
         u[above] -= 2 * _STATE_LIMIT
@@ -73,6 +80,8 @@ class FixedNeurons:
         np.trunc(v, out=v)
         v += u
         v += self._bias
+        if self._far:
+            _turn(v)
         np.clip(v, 1 - _STATE_LIMIT, _STATE_LIMIT - 1, out=v)
         fired = v > self._threshold
         v[fired] = 0
@@ -81,19 +90,31 @@ class FixedNeurons:
         return fired
 
 
+def _turn(x: NDArray[Any]) -> None:
+    """What int32 makes of a sum: modulo 2^32, into [-2^31, 2^31)."""
+    x -= _INT32_TURN * np.floor(x / _INT32_TURN + 0.5)
+
+
 class FixedSynapses:
-    """One projection: a = (W s) << weight_exp, the sum shifted, not the weights."""
+    """One projection: a = (W s) << weight_exp, the sum shifted, not the weights.
+
+    A sum of graded messages can leave int32. Lava's Dense and Sparse turn it around at 2^32 before they
+    shift, and so does this; its DelayDense shifts first, which differs for exponents below -6.
+    """
 
     def __init__(self, projection: QuantisedProjection, message_bits: int = 0) -> None:
         self.source, self.target, self.delay = projection.source, projection.target, projection.delay
         self._shift = projection.weight_exp
         self._matrix = _exact_matrix(projection.connection, message_bits)
+        self._far = graded_sum_leaves_int32(projection.connection, message_bits)
 
     def apply(self, spikes: NDArray[Any]) -> NDArray[np.float64]:
         if isinstance(self._matrix, np.ndarray):
             total = (spikes.astype(self._matrix.dtype) @ self._matrix).astype(np.float64)
         else:
             total = np.asarray((self._matrix @ spikes.T.astype(np.float64)).T)
+        if self._far:
+            _turn(total)
         if self._shift >= 0:
             return np.asarray(total * (1 << self._shift))
         return np.asarray(np.floor(total / (1 << -self._shift)))
@@ -107,6 +128,8 @@ class Golden:
         self._resets = resets
         bits = {node.name: node.message_bits for node in network.inputs}
         self._synapses = [FixedSynapses(p, bits.get(p.source, 0)) for p in network.projections]
+        # one wrap brings back what stays within 2^24; only a larger input leaves u further out
+        self._far = {name: reach.drive > _STATE_LIMIT * 2 for name, reach in bounds(network, 1).items()}
         self._tails = sorted({(p.source, p.delay) for p in network.projections if p.delay})
 
     def run(
@@ -121,7 +144,7 @@ class Golden:
         size = {population.name: population.neurons for population in self._network.populations}
         traces = {name: np.empty((samples, steps, size[name]), dtype=np.int32) for name in membranes}
         neurons = {
-            p.name: FixedNeurons(p, self._resets.get(p.name), traces.get(p.name))
+            p.name: FixedNeurons(p, self._resets.get(p.name), traces.get(p.name), self._far[p.name])
             for p in self._network.populations
         }
         spikes = simulate(self._network, neurons, self._synapses, inputs)

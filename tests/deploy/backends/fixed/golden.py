@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import fixed_nets as nets
 import numpy as np
 
-from snn_deploy.convert.connections import Connection, Dense, Sparse
+from snn_deploy.convert.connections import Connection, Conv2d, Dense, Sparse
 from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.convert.schedule import depths
+from tests import quantised_nets as nets
 
 FILE = Path(__file__).parent / "golden_lava_0_10_0.json"
 
@@ -40,18 +41,24 @@ def cases() -> list[Case]:
         _case("sparse weights, stored zeros", _sparse(rng), rng),
         _case("graded input", _graded(rng), rng),
         _case("initial states", _initial(rng), rng),
+        _case("convolutions, grouped and pooling, LIFReset", _convolutions(rng), rng, reset=True),
+        _case("LIFReset leaves delayed spikes, long ones and recurrent ones", _late(rng), rng, reset=True),
+        _case("sums beyond int32", _beyond(rng), rng, reach=(1 << 23) - 1),
     ]
 
 
-def _case(name: str, network: QuantisedNetwork, rng: nets.Rng, reset: bool = False) -> Case:
+def _case(name: str, network: QuantisedNetwork, rng: nets.Rng, reset: bool = False, reach: int = 90) -> Case:
     inputs: dict[str, Any] = {}
     for node in network.inputs:
         size = (3, 20, int(np.prod(node.shape)))
         if node.message_bits:
-            inputs[node.name] = (rng.integers(-90, 91, size) * (rng.random(size) < 0.3)).astype(np.int32)
+            inputs[node.name] = (rng.integers(-reach, reach + 1, size) * (rng.random(size) < 0.3)).astype(
+                np.int32
+            )
         else:
             inputs[node.name] = (rng.random(size) < 0.3).astype(np.uint8)
-    resets = {p.name: (20, i + 2) for i, p in enumerate(network.populations)} if reset else {}
+    depth = depths(network)
+    resets = {p.name: (20, depth[p.name] + 1) for p in network.populations} if reset else {}
     return Case(name, network, inputs, resets)
 
 
@@ -140,6 +147,50 @@ def _initial(rng: nets.Rng) -> QuantisedNetwork:
     return nets.network({"x": (8,)}, populations, edges)
 
 
+def _convolutions(rng: nets.Rng) -> QuantisedNetwork:
+    """Kernels that a flip would change; strides, padding and dilation that differ by axis."""
+    first = nets.conv(
+        (2, 5, 4), 4, rng, kernel=(3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2
+    )
+    pool = Conv2d(np.full((4, 1, 1, 2), 66), first.output_shape, (1, 2), (0, 0), (1, 1), 4)
+    second = nets.conv(pool.output_shape, 5, rng, kernel=(2, 1), padding=(0, 1))
+    sizes = [int(np.prod(one.output_shape)) for one in (first, pool, second)]
+    populations = [_neurons(name, rng, size) for name, size in zip("abc", sizes, strict=True)]
+    edges = [
+        nets.projection(*pair, one)
+        for pair, one in zip((("x", "a"), ("a", "b"), ("b", "c")), (first, pool, second), strict=True)
+    ]
+    return nets.network({"x": (2, 5, 4)}, populations, edges)
+
+
+def _late(rng: nets.Rng) -> QuantisedNetwork:
+    """Delays of dense and sparse weights; those of 23 and 4 steps end in the sample after the next reset."""
+    edges = [
+        nets.projection("x", "a", nets.dense(8, 8, rng), delay=2),
+        nets.projection("x", "a", nets.sparse(8, 8, rng, 0.5), delay=23, name="long"),
+        nets.projection("a", "a", nets.dense(8, 8, rng), delay=4),
+        nets.projection("a", "b", nets.sparse(8, 8, rng, 0.5), delay=3),
+        nets.projection("b", "b", nets.sparse(8, 8, rng, 0.6), delay=1),
+        nets.projection("x", "b", nets.dense(8, 8, rng), name="skip", weight_exp=-1),
+        nets.projection("b", "a", nets.dense(8, 8, rng), delay=5, weight_exp=-2),
+    ]
+    return nets.network({"x": (8,)}, [_neurons("a", rng), _neurons("b", rng)], edges)
+
+
+def _beyond(rng: nets.Rng) -> QuantisedNetwork:
+    """Graded input whose a << 6 passes 2^31 (a), and whose sums do before they are shifted right (b).
+
+    Lava holds both in int32, which turn around at 2^32.
+    """
+    slow = {"dv": 3, "vth": 90000}
+    populations = [_neurons("a", rng, du=-1, **slow), _neurons("b", rng, du=3000, **slow)]
+    edges = [
+        nets.projection("x", "a", nets.dense(8, 30, rng), weight_exp=7, message_bits=24),
+        nets.projection("x", "b", nets.dense(8, 30, rng), weight_exp=-7, message_bits=24),
+    ]
+    return nets.network({"x": (30,)}, populations, edges, message_bits={"x": 24})
+
+
 def rows(raster: Any) -> list[str]:
     """A raster (steps, neurons) as strings of 0 and 1."""
     return ["".join(map(str, row)) for row in np.asarray(raster).astype(int).tolist()]
@@ -173,7 +224,7 @@ def _plain(value: Any) -> dict[str, Any]:
     for f in fields(value):
         held = getattr(value, f.name)
         plain[f.name] = held.tolist() if isinstance(held, np.ndarray) else held
-    return {key: held for key, held in plain.items() if not isinstance(held, Dense | Sparse)}
+    return {key: held for key, held in plain.items() if not isinstance(held, Dense | Sparse | Conv2d)}
 
 
 def load() -> tuple[dict[str, Any], list[tuple[Case, dict[str, Any]]]]:
@@ -209,5 +260,11 @@ def _read(entry: Mapping[str, Any]) -> Case:
 
 
 def _connection(stored: Mapping[str, Any]) -> Connection:
-    values = {k: np.array(v) if k != "shape" else tuple(v) for k, v in stored.items() if k != "kind"}
-    return Dense(**values) if stored["kind"] == "Dense" else Sparse(**values)
+    kinds: dict[str, type[Connection]] = {"Dense": Dense, "Sparse": Sparse, "Conv2d": Conv2d}
+    geometry = ("shape", "input_shape", "stride", "padding", "dilation")
+    values = {
+        key: tuple(held) if key in geometry else np.array(held) if isinstance(held, list) else held
+        for key, held in stored.items()
+        if key != "kind"
+    }
+    return kinds[stored["kind"]](**values)

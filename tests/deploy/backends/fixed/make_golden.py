@@ -1,9 +1,10 @@
 """Makes golden_lava_0_10_0.json: runs every golden case on stock Lava processes and writes what it gave.
 
-    python tests/deploy/backends/fixed/make_golden.py
+    PYTHONPATH=. python tests/deploy/backends/fixed/make_golden.py
 
 Needs Python 3.10 with lava-nc 0.10.0. Only stock processes and models are used (LIF, LIFReset, Dense, Sparse,
-DelayDense, RingBuffer), with Loihi2SimCfg(select_tag="fixed_pt"), none of snn_deploy's Lava backend.
+Conv, DelayDense, DelaySparse, RingBuffer), with Loihi2SimCfg(select_tag="fixed_pt"), and nothing of
+snn_deploy's Lava backend.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ import golden
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.process import Conv as LavaConv
 from lava.proc.dense.process import DelayDense
 from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.io.sink import RingBuffer as Receive
 from lava.proc.io.source import RingBuffer as Send
 from lava.proc.lif.process import LIF, LIFReset
+from lava.proc.sparse.process import DelaySparse
 from lava.proc.sparse.process import Sparse as LavaSparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
-from snn_deploy.convert.connections import Dense
+from snn_deploy.convert.connections import Conv2d, Dense
 from snn_deploy.convert.quantised import QuantisedPopulation, QuantisedProjection
 from snn_deploy.convert.schedule import depths, lava_delay
 
@@ -65,8 +68,37 @@ def synapses(edge: QuantisedProjection, extra: int) -> Any:
             else LavaDense(weights=weights, **options)
         )
     stored = edge.connection
+    if isinstance(stored, Conv2d):
+        return convolution(stored)
     matrix = csr_matrix((stored.data.astype(np.int32), stored.indices, stored.indptr), shape=stored.shape)
-    return LavaSparse(weights=matrix, **options)
+    return (
+        DelaySparse(weights=matrix, delays=extra, **options)
+        if extra
+        else LavaSparse(weights=matrix, **options)
+    )
+
+
+def convolution(conv: Conv2d) -> Any:
+    """Lava's Conv sees (height, width, channels) and turns its kernel around."""
+    return LavaConv(
+        weight=np.ascontiguousarray(conv.weight[:, :, ::-1, ::-1].transpose(0, 2, 3, 1)).astype(np.int32),
+        input_shape=(*conv.input_shape[1:], conv.input_shape[0]),
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=conv.groups,
+    )
+
+
+def connect(source: Any, edge: QuantisedProjection, process: Any, target: Any) -> None:
+    """Between flat populations; a convolution's ports are images with the channels last."""
+    if isinstance(edge.connection, Conv2d):
+        image = source.s_out.reshape(edge.connection.input_shape)
+        image.transpose((1, 2, 0)).connect(process.s_in)
+        process.a_out.transpose((2, 0, 1)).reshape(target.a_in.shape).connect(target.a_in)
+    else:
+        source.s_out.connect(process.s_in)
+        process.a_out.connect(target.a_in)
 
 
 def trace(case: golden.Case) -> dict[str, list[str]]:
@@ -82,8 +114,7 @@ def trace(case: golden.Case) -> dict[str, list[str]]:
     built.update((p.name, neurons(p, case.resets)) for p in case.network.populations)
     for edge in case.network.projections:
         process = synapses(edge, lava_delay(edge, depth))
-        built[edge.source].s_out.connect(process.s_in)
-        process.a_out.connect(built[edge.target].a_in)
+        connect(built[edge.source], edge, process, built[edge.target])
     sinks = {p.name: Receive(shape=(p.neurons,), buffer=lava_steps) for p in case.network.populations}
     for name, sink in sinks.items():
         built[name].s_out.connect(sink.a_in)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fixed_nets as nets
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -15,6 +14,8 @@ from snn_deploy.convert.quantised import UNREACHABLE_VTH, QuantisedNetwork
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.deploy.backends.fixed.bounds import bounds
 from snn_deploy.deploy.result import ActivityCounter
+from tests import quantised_nets as nets
+from tests.random_networks import Description, build, networks, rates, signals
 
 Rng = np.random.Generator
 KERNELS = kernel.names()
@@ -44,27 +45,28 @@ def check(name: str, net: QuantisedNetwork, inputs: Any, resets: nets.Resets | N
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 2**32 - 1), rate=st.sampled_from([0.0, 0.02, 0.1, 0.5, 1.0]))
-def test_random_networks(name: str, seed: int, rate: float) -> None:
-    rng = np.random.default_rng(seed)
-    net = nets.random_network(rng, largest=150)
-    check(name, net, {"x": nets.spikes(2, 20, net.inputs[0].shape[0], rng, rate)})
+def test_random_networks(name: str) -> None:
+    """They are neither silent nor alike, and take the checked paths as well as the fast ones."""
+    fractions, paths = [], set()
 
+    @settings(
+        max_examples=60,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(description=networks(largest=330), rate=rates())
+    def run(description: Description, rate: float) -> None:
+        net = build(description)
+        fired = check(name, net, signals(description, 2, 30, rate))
+        fractions.extend(float(raster.mean()) for raster in fired.values())
+        paths.update((reach.wraps, reach.clips) for reach in bounds(net, 30).values())
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_random_networks_are_not_silent_and_reach_every_path(name: str) -> None:
-    rng = np.random.default_rng(7)
-    rates, paths = [], set()
-    for _ in range(25):
-        net = nets.random_network(rng, largest=330)
-        fired = check(name, net, {"x": nets.spikes(3, 40, net.inputs[0].shape[0], rng, 0.3)})
-        rates += [float(raster.mean()) for raster in fired.values()]
-        paths |= {(reach.wraps, reach.clips) for reach in bounds(net, 40).values()}
-    assert sum(0.02 < rate < 0.98 for rate in rates) > 15
-    assert len({round(rate, 3) for rate in rates}) > 15
-    assert (True, True) in paths
-    assert (False, False) in paths
+    run()
+    assert sum(0.02 < fraction < 0.98 for fraction in fractions) > 40
+    assert len({round(fraction, 3) for fraction in fractions}) > 30
+    assert {(True, True), (False, False)} <= paths
 
 
 def _several_inputs(rng: Rng) -> QuantisedNetwork:

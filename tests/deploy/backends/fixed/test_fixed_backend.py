@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import fixed_nets as nets
 import numpy as np
 import pytest
 
@@ -17,6 +17,7 @@ from snn_deploy.deploy.backends.fixed import FixedBackend, kernel
 from snn_deploy.deploy.backends.kernels import library
 from snn_deploy.deploy.result import RunInterrupted
 from snn_deploy.errors import BackendUnavailable, ModelNotSupported, UsageError
+from tests import quantised_nets as nets
 
 KERNELS = kernel.names()
 
@@ -160,12 +161,13 @@ def test_options_reach_the_backend_that_has_them() -> None:
 
 
 @pytest.mark.skipif(len(KERNELS) == 1, reason="no compiled kernel here")
-def test_many_samples_fit_into_a_gibibyte() -> None:
+def test_many_samples_fit_into_a_gibibyte(root: Path) -> None:
     """10,000 samples x 60 steps x 896 neurons without rasters; the input alone takes 147 MiB."""
     code = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])
-import fixed_nets as nets, numpy as np
+import numpy as np
+from tests import quantised_nets as nets
 from snn_deploy.deploy.backends.fixed import FixedBackend
 rng = np.random.default_rng(0)
 names, sizes = ["a", "b", "c"], [256, 256, 128, 512]
@@ -179,8 +181,7 @@ result = FixedBackend().run_network(nets.network({"x": (256,)}, pops, edges), {"
 assert result.total_spikes > 0
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
-    here = nets.__file__.rpartition("/")[0]
     done = subprocess.run(
-        [sys.executable, "-c", code, here], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, timeout=120, check=True
     )
     assert int(done.stdout) < 1024

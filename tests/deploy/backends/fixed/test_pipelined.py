@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fixed_nets as nets
 import golden
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from snn_deploy.convert.schedule import depths
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.deploy.backends.fixed.kernel import Reset
 from snn_deploy.deploy.backends.fixed.pipelined import lif_resets, stream
+from tests import quantised_nets as nets
 
 PROVENANCE, CASES = golden.load()
 BY_NAME = {case.name: (case, trace) for case, trace in CASES}

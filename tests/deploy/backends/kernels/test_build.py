@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sanitised
 
 from snn_deploy.deploy.backends.fixed import FixedBackend, kernel
 from snn_deploy.deploy.backends.kernels import library
@@ -146,42 +146,8 @@ def test_a_stale_object_is_named_and_numpy_runs(
 
 @needs_compiler
 @pytest.mark.slow
-def test_the_property_tests_are_clean_under_sanitisers(root: Path, tmp_path: Path) -> None:
-    """The same tests on an object built with both, which end the process at their first finding."""
-    _copy(root, tmp_path)
-    shutil.copytree(root / "tests" / "deploy" / "backends" / "fixed", tmp_path / "tests")
-    shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")
-    kernels = tmp_path / "snn_deploy" / "deploy" / "backends" / "kernels"
-    checked = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags = ["-O1", "-g", "-std=gnu11", "-shared", "-fPIC", *checked]
-    include = f"-I{sysconfig.get_paths()['include']}"  # not by setup.py: at -O3 this takes minutes
-    sources = [str(path) for path in kernels.glob("*.c")]
-    command = [str(COMPILER), *flags, include, *sources, "-o", str(kernels / "_engine.abi3.so")]
-    subprocess.run(command, check=True, timeout=300)
-    runtime = [
-        subprocess.run(
-            [str(COMPILER), f"-print-file-name={name}"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        ).stdout.strip()
-        for name in ("libasan.so", "libubsan.so")
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_exactness.py"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(tmp_path),
-            "PYTHONMALLOC": "malloc",
-            "LD_PRELOAD": " ".join(runtime),
-            "ASAN_OPTIONS": "detect_leaks=0",
-        },
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+def test_the_engines_tests_are_clean_under_sanitisers(root: Path, tmp_path: Path) -> None:
+    sanitised.build(root, tmp_path)
+    done = sanitised.run(tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "passed" in done.stdout

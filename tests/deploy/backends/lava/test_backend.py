@@ -15,6 +15,7 @@ from snn_deploy.deploy.backends.lava.backend import LavaBackend
 from snn_deploy.deploy.backends.lava.graph import process_graph
 from snn_deploy.deploy.backends.lava.plan import Strategy, make_plan
 from snn_deploy.errors import UsageError
+from tests import quantised_nets
 
 Rng = np.random.Generator
 
@@ -274,8 +275,7 @@ def test_read_outs_give_their_membranes(strategy: Strategy, batch: int | None) -
     ]
     artifact = nets.artifact({"x": (6,)}, populations, edges, ("r", "q", "a"))
     inputs = {"x": nets.spikes(3, 20, 6, rng)}
-    voltages: dict[str, np.ndarray] = {}
-    spikes = nets.reference(artifact.network, inputs, voltages)
+    spikes, voltages = quantised_nets.reference(artifact.network, inputs)
     result = LavaBackend(strategy=strategy).run(artifact, inputs, record=("a",), batch=batch)
     assert set(result.membranes) == {"r", "q"}
     for name, membranes in result.membranes.items():

@@ -110,7 +110,11 @@ def _sparse(_: Path, spec: Spec, arrays: Arrays) -> Any:
     one = csr_matrix(parts, shape=tuple(spec["shape"]))
     weights = block_diag([one] * spec["copies"], format="csr")
     if "delay" in spec:
-        return DelaySparse(weights=weights, delays=int(spec["delay"]), **_options(spec))
+        # a plain number would fill a matrix of all pairs, of all copies, in every step
+        delays = csr_matrix(
+            (np.full(weights.nnz, spec["delay"]), weights.indices, weights.indptr), shape=weights.shape
+        )
+        return DelaySparse(weights=weights, delays=delays, max_delay=int(spec["delay"]), **_options(spec))
     return Sparse(weights=weights, **_options(spec))
 
 

@@ -1,7 +1,8 @@
-"""Random quantised networks over everything the engine covers, and its equations written a second time."""
+"""Quantised networks for tests, piece by piece, and the integer equations written a second time."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,9 +35,23 @@ def population(name: str, neurons: int, rng: Rng, **changes: Any) -> QuantisedPo
     return QuantisedPopulation(**{**values, **changes})
 
 
+def moderate(neurons: int, rng: Rng) -> dict[str, Any]:
+    """Values of a population that neither stays silent nor fires in every step, with no initial state."""
+    return {
+        "du": int(rng.integers(200, 1500)),
+        "dv": int(rng.integers(50, 600)),
+        "vth": int(rng.integers(300, 900)),
+        "bias_mant": rng.integers(-400, 1200, neurons),
+        "bias_exp": rng.integers(-2, 3, neurons),
+        "u0": np.zeros(neurons, dtype=np.int64),
+        "v0": np.zeros(neurons, dtype=np.int64),
+    }
+
+
 def projection(
     source: str, target: str, connection: Connection, delay: int = 0, **changes: Any
 ) -> QuantisedProjection:
+    """A mixed-sign 8-bit projection with exponent 0."""
     values: dict[str, Any] = {
         "name": f"{source}->{target}",
         "source": source,
@@ -88,6 +103,9 @@ def network(
     message_bits: Mapping[str, int] | None = None,
 ) -> QuantisedNetwork:
     bits = message_bits or {}
+    nodes: dict[str, tuple[int, ...]] = {}
+    for one in populations:
+        nodes[one.node] = (nodes.get(one.node, (0,))[0] + one.neurons,)
     return QuantisedNetwork(
         contract=Contract(1e-3),
         profile="test",
@@ -95,47 +113,8 @@ def network(
         populations=tuple(populations),
         projections=tuple(projections),
         outputs=tuple(Output(name, name) for name in outputs or (populations[-1].name,)),
-        nodes={p.node: (p.neurons,) for p in populations},
+        nodes=nodes,
     )
-
-
-def random_network(rng: Rng, largest: int = 330, delays: bool = True) -> QuantisedNetwork:
-    """One to three layers, some recurrent, with planes and feedback, and with skips and delays.
-
-    delays: False leaves out what Lava would need delay processes for, which are slow.
-    """
-    sizes = [int(rng.integers(1, largest)) for _ in range(int(rng.integers(2, 5)))]
-    names = [f"l{i}" for i in range(1, len(sizes))]
-    populations = [population(name, n, rng) for name, n in zip(names, sizes[1:], strict=True)]
-    before = [("x", sizes[0]), *zip(names, sizes[1:], strict=True)]
-    edges = []
-
-    def join(source: int, target: int, delay: int, tag: str = "") -> None:
-        (pre, n_in), (post, n_out) = before[source], before[target]
-        bits = int(rng.integers(2, 9))
-        connection: Connection = dense(n_out, n_in, rng, bits)
-        kind = rng.random()
-        if kind < 0.3:
-            connection, bits = sparse(n_out, n_in, rng, float(rng.choice([0.005, 0.03, 0.5]))), 8
-        exponent = int(rng.choice([0, 0, rng.integers(-7, 8)]))
-        edges.append(
-            projection(
-                pre, post, connection, delay, weight_exp=exponent, weight_bits=bits, name=f"{pre}-{post}{tag}"
-            )
-        )
-
-    for i in range(1, len(before)):
-        join(i - 1, i, int(rng.choice([0, 0, 0, rng.integers(0, 9)])) * delays)
-        if rng.random() < 0.4:
-            join(i, i, int(rng.choice([1, 1, rng.integers(1, 9)])) if delays else 1, " self")
-        if rng.random() < 0.3:
-            join(i - 1, i, 0, " plane")
-    last = len(before) - 1
-    if last > 1 and delays and rng.random() < 0.4:
-        join(0, last, int(rng.integers(0, 4)), " skip")
-    if last > 1 and rng.random() < 0.4:
-        join(last, 1, int(rng.integers(1, 5)) if delays else last, " feedback")
-    return network({"x": (sizes[0],)}, populations, edges, tuple(names))
 
 
 def spikes(samples: int, steps: int, neurons: int, rng: Rng, rate: float = 0.3) -> Any:
@@ -167,9 +146,16 @@ def matrix(connection: Connection) -> Any:
 
 
 def reference(
-    net: QuantisedNetwork, inputs: Mapping[str, Any], resets: Resets | None = None
+    net: QuantisedNetwork,
+    inputs: Mapping[str, Any],
+    resets: Resets | None = None,
+    events: Counter[str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Spikes and v of all populations, (samples, steps, neurons), in int64, step by step."""
+    """Spikes and v of all populations, (samples, steps, neurons), in int64, step by step.
+
+    events: where given, counts how often u wrapped and v was clipped, at either end.
+    """
+    seen: Counter[str] = Counter() if events is None else events
     samples, steps = next(iter(inputs.values())).shape[:2]
     fired = {p.name: np.zeros((samples, steps, p.neurons), dtype=np.uint8) for p in net.populations}
     voltage = {p.name: np.zeros((samples, steps, p.neurons), dtype=np.int64) for p in net.populations}
@@ -183,25 +169,36 @@ def reference(
             a = np.zeros((samples, p.neurons), dtype=np.int64)
             for edge, w in zip(net.projections, weight, strict=True):
                 if edge.target == p.name and t >= edge.delay:
-                    total = source[edge.source][:, t - edge.delay].astype(np.int64) @ w.T
+                    total = _int32(source[edge.source][:, t - edge.delay].astype(np.int64) @ w.T)
                     e = edge.weight_exp
                     a += total * 2**e if e >= 0 else np.floor_divide(total, 2**-e)
             interval, offset = (resets or {}).get(p.name, (0, 0))
             if interval and (t + 1) % interval == offset % interval:
                 u[p.name], v[p.name] = np.zeros_like(a), np.zeros_like(a)
-            x = _decayed(u[p.name], 4096 - (p.du + 1)) + a * 64
-            x = np.where(x > 2**23, x - 2**24, np.where(x <= -(2**23), x + 2**24, x))
+            x = _int32(_decayed(u[p.name], 4096 - (p.du + 1)) + a * 64)
+            above, below = x > 2**23, x <= -(2**23)
+            x = np.where(above, x - 2**24, np.where(below, x + 2**24, x))
             bias = np.where(
                 p.bias_exp >= 0,
                 p.bias_mant * 2.0 ** np.abs(p.bias_exp),
                 np.floor(p.bias_mant / 2.0 ** np.abs(p.bias_exp)),
             ).astype(np.int64)
-            y = np.clip(_decayed(v[p.name], 4096 - p.dv) + x + bias, -(2**23) + 1, 2**23 - 1)
+            y = _int32(_decayed(v[p.name], 4096 - p.dv) + x + bias)
+            seen["u wraps down"] += int(above.sum())
+            seen["u wraps up"] += int(below.sum())
+            seen["v clips above"] += int((y > 2**23 - 1).sum())
+            seen["v clips below"] += int((y < -(2**23) + 1).sum())
+            y = np.clip(y, -(2**23) + 1, 2**23 - 1)
             spike = y > p.vth * 64
             y[spike] = 0
             u[p.name], v[p.name] = x, y
             fired[p.name][:, t], voltage[p.name][:, t] = spike, y
     return fired, voltage
+
+
+def _int32(x: Any) -> Any:
+    """Lava's u and v are int32: sums beyond it turn around at 2^32."""
+    return (x + 2**31) % 2**32 - 2**31
 
 
 def _decayed(x: Any, keep: int) -> Any:

@@ -136,11 +136,12 @@ def reasons_against(network: QuantisedNetwork, reach: Mapping[str, Bounds]) -> l
     for projection in network.projections:
         if graded_sum_leaves_int32(projection.connection, projection.message_bits):
             reasons.append(f"projection {projection.name!r}: its sums of messages can leave 32 bits")
-        largest = _largest(projection.connection)
+        largest = largest_weight(projection.connection)
         if largest > 8191:
             reasons.append(f"projection {projection.name!r}: a weight of {largest}, more than 14 bits hold")
     return reasons
 
 
-def _largest(connection: Connection) -> int:
+def largest_weight(connection: Connection) -> int:
+    """Largest |w| of a connection."""
     return int(np.abs(weights(connection)).max(initial=0))

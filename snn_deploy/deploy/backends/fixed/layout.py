@@ -175,14 +175,15 @@ class Layout:
         matrices = [self._ordered(p) for p in dense]
         rows = plan(matrices, unit, self._resident(dense))
         segments = [s for p, m in zip(dense, matrices, strict=True) for s in self._dense(p, m, rows)]
+        patches = [self._patches(p, fields[p.name], unit) for p in rest if p.name in fields]
         self._groups += 1
         return c.Group(
             dense=self._array(c.Dense, segments),
-            patches=self._array(c.Patches, [self._patches(p, fields[p.name], unit) for p in rest if p.name in fields]),
+            patches=self._array(c.Patches, patches),
             narrow=self._array(c.Scatter, [self._scatter(p, 16) for p in narrow]),
             wide=self._array(c.Scatter, [self._scatter(p, 1) for p in wide]),
             dense_count=len(segments),
-            patch_count=len(fields),
+            patch_count=len(patches),
             narrow_count=len(narrow),
             wide_count=len(wide),
             exponent=exponent,
@@ -222,7 +223,7 @@ class Layout:
         return _is_block(connection) and connection.output_shape == self._shapes[projection.target]
 
     def _resident(self, dense: Sequence[QuantisedProjection]) -> int:
-        """Bytes of rows, in 16 bits, that one step after the other reads: one tile's, or, in a cycle, all tiles'."""
+        """Bytes of rows, in 16 bits, that every step reads again: one tile's, or, in a cycle, all tiles'."""
         columns = sum(int(self.neurons[self.number[p.source]]) for p in dense)
         target = dense[0].target if dense else ""
         width = int(self.padded[self.number[target]]) if target in self._cyclic else c.TILE

@@ -15,6 +15,7 @@ import numpy as np
 
 from snn_deploy.convert.connections import Connection, Conv2d, Dense, Sparse, synapses, weights, with_weights
 from snn_deploy.convert.quantised import QuantisedProjection
+from snn_deploy.deploy.backends.fixed.bounds import largest_weight
 
 #: Four rows of such weights still fit a 16-bit sum.
 LARGEST = 8191
@@ -45,7 +46,7 @@ def _merge(planes: list[QuantisedProjection]) -> list[QuantisedProjection]:
     if len(planes) == 1:
         return planes
     least = min(plane.weight_exp for plane in planes)
-    reach = sum(_largest(plane.connection) << (plane.weight_exp - least) for plane in planes)
+    reach = sum(largest_weight(plane.connection) << (plane.weight_exp - least) for plane in planes)
     if reach <= LARGEST:
         return [replace(planes[0], connection=_sum(planes, least), weight_exp=least)]
     apart = [[plane for plane in planes if plane.weight_exp == e] for e in {p.weight_exp for p in planes}]
@@ -76,11 +77,7 @@ def _aligned(projection: QuantisedProjection, others: list[QuantisedProjection])
         return projection
     least = min(p.weight_exp for p in others if p.target == projection.target and p.weight_exp >= 0)
     shift = projection.weight_exp - least
-    if not shift or _largest(projection.connection) << shift > LARGEST:
+    if not shift or largest_weight(projection.connection) << shift > LARGEST:
         return projection
     scaled = weights(projection.connection).astype(np.int64) << shift
     return replace(projection, connection=with_weights(projection.connection, scaled), weight_exp=least)
-
-
-def _largest(connection: Connection) -> int:
-    return int(np.abs(weights(connection)).max(initial=0))

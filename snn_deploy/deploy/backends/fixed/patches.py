@@ -71,9 +71,9 @@ def field(conv: Conv2d, side_by_side: bool) -> Field | None:
 
 
 def tables(of: Field, unit: int) -> NDArray[np.int16]:
-    """Sums of weights / 2^unit, (lines * chunks, 2^chunk, channels): bit i of an index adds the chunk's cell i.
+    """Sums of weights / 2^unit, (lines * chunks, 2^chunk, channels).
 
-    Bits behind the end of a run, which the word may hold, add nothing.
+    Bit i of an index adds the chunk's cell i. Bits behind the end of a run, which the word may hold, add nothing.
     """
     weight = of.conv.weight.astype(np.int64) >> unit
     channels, sources, height, width = weight.shape
@@ -87,11 +87,14 @@ def tables(of: Field, unit: int) -> NDArray[np.int16]:
     words[:, : of.part_bits] = padded.reshape(-1, of.part_bits, channels)
     cells = words.reshape(-1, of.chunk, channels)
     choices = (np.arange(1 << of.chunk)[:, None] >> np.arange(of.chunk)) & 1
-    return np.einsum("ei,nic->nec", choices, cells).astype(np.int16)
+    return np.asarray(np.einsum("ei,nic->nec", choices, cells), dtype=np.int16)
 
 
 def structure(of: Field, pointer: Callable[[Any, Any], int], unit: int, **place: int) -> Patches:
-    """The C structure; pointer(values, dtype) keeps an array and gives its address, place: source, delay, index."""
+    """The C structure. pointer(values, dtype) keeps an array and gives its address.
+
+    place: source, delay and index of the projection.
+    """
     conv, cell = of.conv, of.cell
     channels, sources, height, _ = conv.weight.shape
     _, lines, columns = conv.input_shape

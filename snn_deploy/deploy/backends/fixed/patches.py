@@ -73,7 +73,8 @@ def field(conv: Conv2d, side_by_side: bool) -> Field | None:
 def tables(of: Field, unit: int) -> NDArray[np.int16]:
     """Sums of weights / 2^unit, (lines * chunks, 2^chunk, channels).
 
-    Bit i of an index adds the chunk's cell i. Bits behind the end of a run, which the word may hold, add nothing.
+    Bit i of an index adds the chunk's cell i. Bits behind the end of a run, which the word may hold, add
+    nothing.
     """
     weight = of.conv.weight.astype(np.int64) >> unit
     channels, sources, height, width = weight.shape

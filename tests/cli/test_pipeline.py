@@ -214,7 +214,9 @@ def test_a_changed_integer_is_noticed(converted, tmp_path):
     folder, _, _, _ = converted
     (tmp_path / "m.snn").write_bytes((folder / "m.snn").read_bytes())
     with h5py.File(tmp_path / "m.snn", "r+") as handle:
-        handle["projections/0/weight"][0, 0] += 2
+        stored = handle["projections/0"]
+        integers = stored["weight"] if "weight" in stored else stored["data"]
+        integers[...] = integers[...] + 2
     done = snn_deploy("inspect", tmp_path / "m.snn")
     assert done.returncode == 7
     assert "stored hash" in done.stderr

@@ -212,8 +212,10 @@ def test_two_runs_at_once_do_not_disturb_each_other() -> None:
     assert (results[0] != results[1]).any()
 
 
+# A shell that starts a job in the background has it ignore Ctrl-C, and its children with it: not these.
 _SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {here!r})
 import numpy as np
 import test_guard

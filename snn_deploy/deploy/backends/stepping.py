@@ -71,7 +71,8 @@ def simulate(
 
 
 def _run_forward(population: Neurons, arriving: Sequence[Synapses], rasters: Mapping[str, Spikes]) -> Spikes:
-    drive = sum(_drive(s, rasters[s.source]) for s in arriving)
+    drives = [_drive(s, rasters[s.source]) for s in arriving]
+    drive = sum(drives[1:], drives[0]) if drives else np.zeros(population.size)
     samples, steps = next(iter(rasters.values())).shape[:2]
     drive = np.broadcast_to(drive, (samples, steps, population.size))
     state = population.start(samples)

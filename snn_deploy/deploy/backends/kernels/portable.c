@@ -80,6 +80,10 @@ static inline VF vf_largest(VF a, VF b)
     return (VF)(((VI)a & ~larger) | ((VI)size & larger));
 }
 
+#if defined(__SSE2__)
+#define vf_clip_above(v) ((VF)_mm_min_ps((__m128)(v), (__m128)vf_set(V_LIMIT)))
+#define vf_clip_below(v) ((VF)_mm_max_ps((__m128)(v), (__m128)vf_set(-V_LIMIT)))
+#else
 static inline VF vf_clip_above(VF v)
 {
     const VI above = v > vf_set(V_LIMIT);
@@ -91,6 +95,7 @@ static inline VF vf_clip_below(VF v)
     const VI below = v < vf_set(-V_LIMIT);
     return (VF)(((VI)v & ~below) | ((VI)vf_set(-V_LIMIT) & below));
 }
+#endif
 
 static inline uint64_t tile_spikes(const VM quiet[16])
 {

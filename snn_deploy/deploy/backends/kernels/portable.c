@@ -16,15 +16,16 @@ typedef uint16_t VSU __attribute__((vector_size(16), may_alias));
 typedef VI VM;
 
 #define vs_zero() ((VS){0})
-#define vs_add_row(acc, p) ((acc) += *(const VS *)(p))
+/* modulo 2^16, as the sums of byte rows need */
+#define vs_add_row(acc, p) ((acc) = (VS)((VSU)(acc) + *(const VSU *)(p)))
 #define vs_store(p, x) (*(VS *)(p) = (x))
 #define VH_LANES 8
 #define vh_zero() vs_zero()
 #define vh_add_row(acc, p) vs_add_row(acc, p)
 #define vh_store(p, x) vs_store(p, x)
-#define vs_add_high(acc, p) ((acc) += (VS)(*(const VSU *)(p) >> 8))
+#define vs_add_high(acc, p) ((acc) = (VS)((VSU)(acc) + (*(const VSU *)(p) >> 8)))
 #define vs_set(n) ((VS){0} + (int16_t)(n))
-#define vs_sub(a, b) ((a) - (b))
+#define vs_sub(a, b) ((VS)((VSU)(a) - (VSU)(b)))
 #define vs_sll8(x) ((VS)((VSU)(x) << 8))
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define vs_odd(x) ((VI)((VU)(x) << 16))

@@ -89,6 +89,7 @@ def _batches(network: str, row: str, limits: Mapping[str, float]) -> list[Target
 _FF = "feed-forward"
 TARGETS = (
     Target(_FF, "over stock Lava streaming, run only", ("over Lava", "run"), 4000),
+    Target(_FF, "the same, Lava on one core too", ("over Lava", "run, on one core"), 4000),
     Target(_FF, "over stock Lava streaming, end to end", ("over Lava", "end to end"), 5000),
     *_batches(_FF, "Norse", {"1": 400, "32": 35, "256": 20}),
     *_batches(_FF, "Norse torch.compile", {"1": 130, "32": 20, "256": 14}),

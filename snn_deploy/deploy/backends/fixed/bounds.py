@@ -100,6 +100,9 @@ def _population(population: QuantisedPopulation, low: _Bound, high: _Bound, step
     u0 = population.u0.astype(np.float64)
     u_high = _reached(u0, high, keep_u, steps)
     u_low = -_reached(-u0, -low, keep_u, steps)
+    # a u that wraps comes back at the other end
+    wraps = (u_high > _TURN) | (u_low <= -_TURN)
+    u_high, u_low = np.where(wraps, _TURN, u_high), np.where(wraps, -_TURN, u_low)
     threshold = float(population.vth << STATE_SHIFT)
     rise = u_high + bias
     # v above the threshold is reset, so a step starts from the threshold at most
@@ -107,7 +110,7 @@ def _population(population: QuantisedPopulation, low: _Bound, high: _Bound, step
     v_high = np.minimum(from_threshold, _reached(v0, rise, keep_v, steps))
     v_low = -_reached(-v0, -(u_low + bias), keep_v, steps)
     return Bounds(
-        wraps=bool(np.any(u_high > _TURN) or np.any(u_low <= -_TURN)),
+        wraps=bool(wraps.any()),
         clips_low=bool(np.any(v_low < 1 - _TURN)),
         clips_high=bool(np.any(v_high > _TURN - 1)),
         drive=float(np.maximum(high, -low).max(initial=0)),

@@ -264,3 +264,18 @@ def test_input_beyond_what_wrapping_once_brings_back(name: str, exponent: int) -
     drive = inputs["x"].astype(np.int64) @ weight.T * 2**exponent * 64
     assert (np.abs(drive) > 1 << 24).any()
     assert check(name, net, inputs)["a"].any()
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_u_that_wraps_takes_v_to_the_other_end(name: str, sign: int) -> None:
+    """Weights of one sign alone: u wraps, so v saturates on the side where no weight pulls it."""
+    rng = np.random.default_rng(7)
+    weight = sign * 2 * rng.integers(40, 127, (70, 80))
+    populations = [nets.population("a", 70, rng, du=40, dv=30, vth=UNREACHABLE_VTH, bias_exp=np.zeros(70, int))]
+    net = nets.network({"x": (80,)}, populations, [nets.projection("x", "a", nets.Dense(weight))])
+    inputs = {"x": nets.spikes(2, 40, 80, rng)}
+    assert not check(name, net, inputs)["a"].any()
+    _, voltage = nets.reference(net, inputs)
+    assert (sign * voltage["a"]).min() == 1 - (1 << 23)
+    assert len({trace.tobytes() for trace in voltage["a"].transpose(0, 2, 1).reshape(-1, 40)}) > 100

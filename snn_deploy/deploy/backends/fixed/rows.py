@@ -26,8 +26,8 @@ Matrix = NDArray[Any]
 class Rows:
     """How the matrices of one group, each (neurons out, neurons in), are stored.
 
-    bytes: in 8 bits, else in 16. unit: rows hold weights / 2^unit. safe: that many rows, a multiple of 4,
-    surely sum up within 16 bits.
+    bytes: in 8 bits, else in 16. unit: rows hold weights / 2^unit. safe: that many rows surely sum up
+    within 16 bits.
     """
 
     bytes: bool
@@ -39,14 +39,14 @@ class Rows:
         return int(-matrix.min(initial=0)) >> self.unit if self.bytes else 0
 
     def encode(self, matrix: Matrix, lanes: int, offset: int) -> NDArray[Any]:
-        """Rows of (neurons in + 1, the last one zero), tile by tile, in the order of rows.inc.
+        """Rows of the neurons in, tile by tile, in the order of rows.inc.
 
         Neuron i of 2 lanes comes in position 2i, neuron lanes + i in 2i + 1. Bytes: two groups of 2 lanes
         share the lanes of one vector, the first in the low bytes.
         """
         width = -(-matrix.shape[0] // TILE) * TILE
-        rows = np.zeros((matrix.shape[1] + 1, width), dtype=np.int64)
-        rows[:-1, : matrix.shape[0]] = matrix.T >> self.unit
+        rows = np.zeros((matrix.shape[1], width), dtype=np.int64)
+        rows[:, : matrix.shape[0]] = matrix.T >> self.unit
         groups = rows.reshape(rows.shape[0], -1, TILE // (2 * lanes), 2, lanes).swapaxes(3, 4)
         tiles = groups.reshape(rows.shape[0], -1, TILE // (2 * lanes), 2 * lanes).swapaxes(0, 1)
         if not self.bytes:
@@ -80,4 +80,4 @@ def _safe(matrices: Sequence[Matrix], unit: int) -> int:
         for ordered in (block[:, ::-1], -block):
             sums = np.cumsum(np.maximum(ordered, 0), axis=1, dtype=np.int64)
             safe = min(safe, int((sums <= _INT16).sum(axis=1).min()))
-    return _ALWAYS if safe == columns else max(4, safe // 4 * 4)
+    return _ALWAYS if safe == columns else safe

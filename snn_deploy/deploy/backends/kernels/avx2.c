@@ -8,8 +8,10 @@
 #pragma GCC target("avx2,fma,bmi,bmi2,popcnt")
 #endif
 #include <immintrin.h>
+#include <string.h>
 
 #define LANES 8
+#define TWO_SUMS 0
 typedef __m256i VS;
 typedef __m256i VH;
 typedef __m256i VI;
@@ -24,8 +26,9 @@ typedef __m256 VM;
 #define vh_zero() vs_zero()
 #define vh_add_row(acc, p) vs_add_row(acc, p)
 #define vh_store(p, x) vs_store(p, x)
-#define vs_add_high(acc, p) \
-    (acc) = _mm256_add_epi16(acc, _mm256_srli_epi16(_mm256_load_si256((const __m256i *)(p)), 8))
+#define vs_add_to(acc, x) (acc) = _mm256_add_epi16(acc, x)
+#define vs_load(p) _mm256_load_si256((const __m256i *)(p))
+#define vs_srl8(x) _mm256_srli_epi16(x, 8)
 #define vs_set(n) _mm256_set1_epi16(n)
 #define vs_sub(a, b) _mm256_sub_epi16(a, b)
 #define vs_sll8(x) _mm256_slli_epi16(x, 8)
@@ -84,6 +87,40 @@ static inline VI vi_wrap(VI u)
 #define vf_one() vf_set(1)
 #define vf_clip_above(v) _mm256_min_ps(v, _mm256_set1_ps(V_LIMIT))
 #define vf_clip_below(v) _mm256_max_ps(v, _mm256_set1_ps(-V_LIMIT))
+
+static void pack(const uint8_t *raster, snn_node *node, int steps)
+{
+    for (int t = 0; t < steps; t++, raster += node->neurons) {
+        uint64_t *row = node->bits + (int64_t)t * node->words;
+        for (int w = 0; w < node->words; w++) {
+            const uint8_t *bytes = raster + w * 64;
+            const int64_t left = node->neurons - (int64_t)w * 64;
+            uint8_t whole[64] = {0};
+            if (left < 64) bytes = memcpy(whole, bytes, left);
+            row[w] = 0;
+            for (int half = 0; half < 2; half++) {
+                const __m256i silent = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)bytes + half), vs_zero());
+                row[w] |= (uint64_t) ~(uint32_t)_mm256_movemask_epi8(silent) << (32 * half);
+            }
+        }
+    }
+}
+
+/* Four at a time, whether they spike or not: how many there are is hard to predict. */
+static uint16_t *list_words(uint16_t *out, const uint64_t *row, int words)
+{
+    for (int w = 0; w < words; w++) {
+        uint64_t word = row[w];
+        uint16_t *const end = out + __builtin_popcountll(word);
+        for (; word; out += 4)
+            EACH(i, 4) {
+                out[i] = (uint16_t)((w * 64 + (int)_tzcnt_u64(word)) * ENTRY);
+                word = _blsr_u64(word);
+            }
+        out = end;
+    }
+    return out;
+}
 
 #include "words.inc"
 

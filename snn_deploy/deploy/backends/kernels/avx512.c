@@ -8,8 +8,10 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt")
 #endif
 #include <immintrin.h>
+#include <string.h>
 
 #define LANES 16
+#define TWO_SUMS 1
 typedef __m512i VS;
 typedef __m256i VH;
 typedef __m512i VI;
@@ -24,8 +26,9 @@ typedef __mmask16 VM;
 #define vh_zero() _mm256_setzero_si256()
 #define vh_add_row(acc, p) (acc) = _mm256_add_epi16(acc, _mm256_loadu_si256((const __m256i *)(p)))
 #define vh_store(p, x) _mm256_storeu_si256((__m256i *)(p), x)
-#define vs_add_high(acc, p) \
-    (acc) = _mm512_add_epi16(acc, _mm512_srli_epi16(_mm512_load_si512(p), 8))
+#define vs_add_to(acc, x) __asm__("vpaddw %1, %0, %0" : "+v"(acc) : "v"(x))
+#define vs_load(p) _mm512_load_si512(p)
+#define vs_srl8(x) _mm512_srli_epi16(x, 8)
 #define vs_set(n) _mm512_set1_epi16(n)
 #define vs_sub(a, b) _mm512_sub_epi16(a, b)
 #define vs_sll8(x) _mm512_slli_epi16(x, 8)
@@ -107,10 +110,10 @@ static void pack(const uint8_t *raster, snn_node *node, int steps)
 }
 
 /* Sixteen neurons at a time, for processors that compress no 16-bit lanes. */
-static uint16_t *list_by_quarters(uint16_t *out, const uint64_t *row, int words, int first)
+static uint16_t *list_by_quarters(uint16_t *out, const uint64_t *row, int words)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512i entry = _mm512_add_epi32(_mm512_slli_epi32(lane, 4), _mm512_set1_epi32(first));
+    __m512i entry = _mm512_slli_epi32(lane, 4);
     for (int w = 0; w < words; w++)
         for (uint64_t word = row[w], part = 0; part < 4; part++, word >>= 16) {
             const __m512i spiking = _mm512_maskz_compress_epi32((__mmask16)word, entry);
@@ -121,36 +124,51 @@ static uint16_t *list_by_quarters(uint16_t *out, const uint64_t *row, int words,
     return out;
 }
 
-__attribute__((target("avx512vbmi2"))) static uint16_t *list_by_halves(
-    uint16_t *out, const uint64_t *row, int words, int first)
+/* Entries of sixteen neurons, given by their places in a word. */
+INLINE void store_entries(uint16_t *out, __m128i lanes, __m256i first)
 {
-    const __m512i next = _mm512_set1_epi16(32 * ENTRY);
-    const __m256i lane = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-                                          22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
-    __m512i entry = _mm512_slli_epi16(_mm512_cvtepu8_epi16(lane), 4);
-    entry = _mm512_add_epi16(entry, _mm512_set1_epi16((int16_t)first));
-    for (int w = 0; w < words; w++)
-        for (uint64_t word = row[w], half = 0; half < 2; half++, word >>= 32) {
-            const __m512i spiking = _mm512_maskz_compress_epi16((__mmask32)word, entry);
-            const int events = __builtin_popcount((uint32_t)word);
-            _mm256_storeu_si256((__m256i *)out, _mm512_castsi512_si256(spiking));
-            /* few halves have more: half of the stores suffices */
-            if (__builtin_expect(events > 16, 0)) _mm512_storeu_si512(out, spiking);
-            out += events;
-            entry = _mm512_add_epi16(entry, next);
-        }
-    return out;
+    const __m256i rows = _mm256_slli_epi16(_mm256_cvtepu8_epi16(lanes), 4);
+    _mm256_storeu_si256((__m256i *)out, _mm256_add_epi16(rows, first));
 }
 
-static uint16_t *list_words(uint16_t *out, const uint64_t *row, int words, int first)
+__attribute__((target("avx512vbmi2"))) static uint16_t *list_by_words(uint16_t *out, const uint64_t *row, int words)
 {
-    return __builtin_cpu_supports("avx512vbmi2") ? list_by_halves(out, row, words, first)
-                                                 : list_by_quarters(out, row, words, first);
+    const __m256i step = _mm256_set1_epi16(64 * ENTRY);
+    const __m512i lane =
+        _mm512_set_epi64(0x3f3e3d3c3b3a3938, 0x3736353433323130, 0x2f2e2d2c2b2a2928, 0x2726252423222120,
+                         0x1f1e1d1c1b1a1918, 0x1716151413121110, 0x0f0e0d0c0b0a0908, 0x0706050403020100);
+    __m256i entry = _mm256_setzero_si256();
+    for (int w = 0; w < words; w++) {
+        const __m512i spiking = _mm512_maskz_compress_epi8(row[w], lane);
+        const int events = __builtin_popcountll(row[w]);
+        store_entries(out, _mm512_castsi512_si128(spiking), entry);
+        /* few words have more */
+        if (__builtin_expect(events > 16, 0)) {
+            store_entries(out + 16, _mm512_extracti32x4_epi32(spiking, 1), entry);
+            store_entries(out + 32, _mm512_extracti32x4_epi32(spiking, 2), entry);
+            store_entries(out + 48, _mm512_extracti32x4_epi32(spiking, 3), entry);
+        }
+        out += events;
+        entry = _mm256_add_epi16(entry, step);
+    }
+    return out;
 }
 
 #include "lists.inc"
 
-static void read_counts(const uint64_t *planes, int words, int32_t *counts)
+static __attribute__((target("avx512vbmi2"))) int decode_by_words(snn_node *node, int begin, int end)
+{
+    return decode_by(node, begin, end, list_by_words);
+}
+
+static int decode(snn_node *node, int begin, int end)
+{
+    return __builtin_cpu_supports("avx512vbmi2") ? decode_by_words(node, begin, end)
+                                                 : decode_by(node, begin, end, list_by_quarters);
+}
+
+/* Reads the counters in `planes`, adds them to the totals and clears them. */
+static void read_counts(uint64_t *planes, int words, int32_t *counts, int64_t *totals)
 {
     int used = PLANES;
     for (; used > 0; used--) {
@@ -159,56 +177,62 @@ static void read_counts(const uint64_t *planes, int words, int32_t *counts)
         if (any) break;
     }
     for (int w = 0; w < words; w++)
-        for (int part = 0; part < 4; part++) {
+        for (int part = 0; part < 4; part++, counts += 16, totals += 16) {
             __m512i total = _mm512_setzero_si512();
             for (int k = 0; k < used; k++) {
                 const __mmask16 mask = (__mmask16)(planes[(int64_t)k * words + w] >> (16 * part));
                 total = _mm512_mask_or_epi32(total, mask, total, _mm512_set1_epi32((int)(1u << k)));
             }
-            _mm512_storeu_si512(counts + w * 64 + part * 16, total);
+            _mm512_storeu_si512(counts, total);
+            const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(total));
+            const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(total, 1));
+            _mm512_storeu_si512(totals, _mm512_add_epi64(_mm512_loadu_si512(totals), low));
+            _mm512_storeu_si512(totals + 8, _mm512_add_epi64(_mm512_loadu_si512(totals + 8), high));
         }
+    memset(planes, 0, (size_t)used * words * sizeof *planes);
 }
 
-/* Adds the spikes of `steps` steps to counters that hold bit k of every neuron's count in plane k (Harley and
- * Seal's carry-save adder: fourteen operations for 512 neurons and eight steps). */
+/* Adds the spikes of `steps` steps to counters that hold bit k of every neuron's count in plane k, by Harley and
+ * Seal's carry-save adder: three operations for 512 neurons and a step. Sixty-four steps are counted in registers
+ * before memory is asked. */
 #define SUM(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0x96)
 #define CARRY(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xe8)
+/* low + b + c = low + 2 high */
+#define ADD_THREE(high, low, b, c)      \
+    do {                                \
+        const __m512i b_ = b, c_ = c;   \
+        high = CARRY(low, b_, c_);      \
+        low = SUM(low, b_, c_);         \
+    } while (0)
 
 static void count(const uint64_t *bits, int steps, int words, uint64_t *planes)
 {
+    const __m512i none = _mm512_setzero_si512();
     for (int first = 0; first < words; first += 8) {
         const __mmask8 here = words - first < 8 ? (__mmask8)((1 << (words - first)) - 1) : 0xff;
-        uint64_t *plane = planes + first;
-        __m512i ones = _mm512_maskz_loadu_epi64(here, plane);
-        __m512i twos = _mm512_maskz_loadu_epi64(here, plane + words);
-        __m512i fours = _mm512_maskz_loadu_epi64(here, plane + 2 * words);
-        for (int t = 0; t < steps; t += 8) {
-            __m512i row[8];
-            for (int i = 0; i < 8; i++)
-                row[i] = _mm512_maskz_loadu_epi64(t + i < steps ? here : 0, bits + (int64_t)(t + i) * words + first);
-            const __m512i two_a = CARRY(ones, row[0], row[1]);
-            ones = SUM(ones, row[0], row[1]);
-            const __m512i two_b = CARRY(ones, row[2], row[3]);
-            ones = SUM(ones, row[2], row[3]);
-            const __m512i two_c = CARRY(ones, row[4], row[5]);
-            ones = SUM(ones, row[4], row[5]);
-            const __m512i two_d = CARRY(ones, row[6], row[7]);
-            ones = SUM(ones, row[6], row[7]);
-            const __m512i four_a = CARRY(twos, two_a, two_b);
-            twos = SUM(twos, two_a, two_b);
-            const __m512i four_b = CARRY(twos, two_c, two_d);
-            twos = SUM(twos, two_c, two_d);
-            __m512i carry = CARRY(fours, four_a, four_b);
-            fours = SUM(fours, four_a, four_b);
-            for (int k = 3; k < PLANES && _mm512_test_epi64_mask(carry, carry); k++) {
-                const __m512i old = _mm512_maskz_loadu_epi64(here, plane + (int64_t)k * words);
-                _mm512_mask_storeu_epi64(plane + (int64_t)k * words, here, _mm512_xor_si512(old, carry));
-                carry = _mm512_and_si512(carry, old);
+        for (int begin = 0; begin < steps; begin += 64) {
+            __m512i digit[7] = {none, none, none, none, none, none, none};
+            for (int eight = begin; eight < steps && eight < begin + 64; eight += 8) {
+                __m512i row[8], twos[4], fours[2], carry;
+                EACH(i, 8)
+                    row[i] = eight + i < steps ? _mm512_loadu_si512(bits + (int64_t)(eight + i) * words + first) : none;
+                EACH(i, 4) ADD_THREE(twos[i], digit[0], row[2 * i], row[2 * i + 1]);
+                EACH(i, 2) ADD_THREE(fours[i], digit[1], twos[2 * i], twos[2 * i + 1]);
+                ADD_THREE(carry, digit[2], fours[0], fours[1]);
+                EACH(k, 4) {
+                    const __m512i old = digit[3 + k];
+                    digit[3 + k] = _mm512_xor_si512(old, carry);
+                    carry = _mm512_and_si512(old, carry);
+                }
+            }
+            uint64_t *plane = planes + first;
+            __m512i carry = none;
+            for (int k = 0; k < PLANES && (k < 7 || _mm512_test_epi64_mask(carry, carry)); k++, plane += words) {
+                __m512i sum = _mm512_maskz_loadu_epi64(here, plane);
+                ADD_THREE(carry, sum, k < 7 ? digit[k] : none, carry);
+                _mm512_mask_storeu_epi64(plane, here, sum);
             }
         }
-        _mm512_mask_storeu_epi64(plane, here, ones);
-        _mm512_mask_storeu_epi64(plane + words, here, twos);
-        _mm512_mask_storeu_epi64(plane + 2 * words, here, fours);
     }
 }
 

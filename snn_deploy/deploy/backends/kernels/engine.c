@@ -93,8 +93,8 @@ EXPORT void snn_free_workspace(const snn_network *net, snn_workspace *ws)
         free(ws->nodes[i].list);
         free(ws->nodes[i].message);
         free(ws->nodes[i].first);
-        free(ws->nodes[i].padded);
         free(ws->nodes[i].planes);
+        free(ws->nodes[i].listed);
     }
     for (int p = 0; p < net->population_count; p++) {
         if (ws->u) free(ws->u[p]);
@@ -121,11 +121,11 @@ static int make_node(snn_node *node, int64_t neurons, int graded, int steps)
     node->words = padded(neurons) / TILE;
     node->segments = (int)((neurons + SEGMENT - 1) / SEGMENT);
     node->bits = allocate((int64_t)steps * node->words * 8);
-    node->first = allocate((int64_t)steps * node->segments * 8);
-    node->padded = allocate((int64_t)steps * node->segments * 4);
+    node->first = allocate(((int64_t)steps * node->segments + 1) * 8);
+    node->listed = allocate((int64_t)steps * node->segments * 4);
     node->planes = allocate((int64_t)PLANES * node->words * 8);
     node->graded = graded;
-    return !node->bits || !node->first || !node->padded || !node->planes;
+    return !node->bits || !node->first || !node->listed || !node->planes;
 }
 
 static int make_population(const snn_network *net, snn_workspace *ws, int index)
@@ -210,6 +210,19 @@ static int read_inputs(const snn_network *net, const snn_job *job, const snn_ker
     return 0;
 }
 
+/* Asks for a part of a sample's inputs while a stage runs: the caches would bring them only when they are read. */
+static void prefetch_inputs(const snn_network *net, const snn_job *job, int64_t sample, int stage)
+{
+    if (sample >= job->first_sample + job->samples) return;
+    for (int i = 0; i < net->inputs; i++) {
+        const int64_t bytes = job->steps * net->neurons[i] * (net->message_bits[i] ? 4 : 1);
+        const char *raster = (const char *)job->inputs[i] + sample * bytes;
+        const int64_t end = bytes * (stage + 1) / net->stage_count;
+        for (int64_t k = bytes * stage / net->stage_count; k < end; k += ALIGNMENT)
+            __builtin_prefetch(raster + k, 0, 2);
+    }
+}
+
 static int run_stage(const snn_network *net, const snn_stage *stage, const snn_kernel *kernel, snn_workspace *ws)
 {
     if (stage->forward) return kernel->forward(net, ws, stage->members[0]);
@@ -234,13 +247,6 @@ static void unpack(const snn_node *node, int steps, uint8_t *raster)
     }
 }
 
-static void add_totals(const snn_kernel *kernel, const snn_node *node, int32_t *counts, int64_t *totals)
-{
-    kernel->read_counts(node->planes, node->words, counts);
-    for (int i = 0; i < node->words * TILE; i++) totals[i] += counts[i];
-    memset(node->planes, 0, (size_t)PLANES * node->words * 8);
-}
-
 /* Counts of one sample, in bit planes; those of outputs are read out, the others wait for the end. */
 static void count_sample(const snn_network *net, const snn_job *job, const snn_kernel *kernel, snn_workspace *ws,
                          int64_t sample)
@@ -252,7 +258,7 @@ static void count_sample(const snn_network *net, const snn_job *job, const snn_k
         if (p < 0) continue;
         if (job->counts[p]) {
             const int64_t width = (int64_t)node->words * TILE;
-            add_totals(kernel, node, job->counts[p] + sample * width, job->totals[i]);
+            kernel->read_counts(node->planes, node->words, job->counts[p] + sample * width, job->totals[i]);
         }
         if (job->rasters[p])
             unpack(node, job->steps, job->rasters[p] + sample * job->steps * node->neurons);
@@ -275,7 +281,7 @@ static int count_rest(const snn_network *net, const snn_job *job, const snn_kern
         if (i >= net->inputs && job->counts[i - net->inputs]) continue;
         int32_t *counts = malloc((size_t)node->words * TILE * sizeof *counts);
         if (!counts) return 1;
-        add_totals(kernel, node, counts, job->totals[i]);
+        kernel->read_counts(node->planes, node->words, counts, job->totals[i]);
         free(counts);
     }
     return 0;
@@ -293,7 +299,10 @@ static int run_samples(const snn_network *net, const snn_job *job, const snn_ker
                     job->membranes[p] + sample * job->steps * net->neurons[net->populations[p].node];
         ws->membranes = membranes;
         failed = read_inputs(net, job, kernel, ws, sample);
-        for (int s = 0; !failed && s < net->stage_count; s++) failed = run_stage(net, &net->stages[s], kernel, ws);
+        for (int s = 0; !failed && s < net->stage_count; s++) {
+            prefetch_inputs(net, job, sample + 1, s);
+            failed = run_stage(net, &net->stages[s], kernel, ws);
+        }
         if (!failed) count_sample(net, job, kernel, ws, sample);
         if (!failed && ws->inexact) failed = 3;
     }

@@ -15,8 +15,14 @@
 #define PLANES 32
 #define V_LIMIT ((1 << 23) - 1)
 
-/* Dense projection from one segment of its source: for each tile of the target, (rows + 1) rows of TILE weights.
- * The last row is zero: lists are padded with it to a multiple of 4. Byte rows: see rows.inc. */
+#define INLINE static inline __attribute__((always_inline))
+
+/* Loops over a few vectors are unrolled early: state and sums then live in registers, and GCC makes no
+ * memmove of the loads. */
+#define EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < (count); i++)
+
+/* Dense projection from one segment of its source: for each tile of the target, `rows` rows of TILE weights.
+ * Byte rows: see rows.inc. */
 typedef struct {
     const int16_t *weights;
     int32_t source;
@@ -81,7 +87,7 @@ typedef struct {
     int32_t narrow_count;
     int32_t wide_count;
     int32_t exponent; /* weight_exp */
-    int32_t rows;     /* rows that surely fit a 16-bit sum, a multiple of 4 */
+    int32_t rows;     /* rows that surely fit a 16-bit sum */
     int32_t bytes;    /* dense rows hold bytes */
     int32_t unit;     /* dense rows and tables hold weights / 2^unit */
     int32_t index;    /* position of its buffers in the workspace */
@@ -147,10 +153,10 @@ typedef struct {
 /* Spikes of one node through one sample. */
 typedef struct {
     uint64_t *bits;    /* (steps, words) */
-    uint16_t *list;    /* spiking neurons: segment by segment of step by step, each padded to a multiple of 4 */
+    uint16_t *list;    /* spiking neurons: segment by segment of step by step */
     int32_t *message;  /* of graded inputs: what each spike carries */
-    int64_t *first;    /* (steps, segments): where a part begins in the list; (steps): in the messages */
-    int32_t *padded;   /* (steps, segments): entries of a part, with padding */
+    int64_t *first;    /* (steps x segments + 1): where a part begins in the list; (steps): in the messages */
+    int32_t *listed;   /* (steps x segments): entries of a part: faster to ask than `first` twice */
     uint64_t *planes;  /* (PLANES, words): spikes a neuron, one bit a plane */
     int64_t capacity;
     int64_t neurons;
@@ -182,7 +188,7 @@ typedef struct {
     void (*pack)(const uint8_t *raster, snn_node *node, int steps);
     int (*decode)(snn_node *node, int begin, int end);
     void (*count)(const uint64_t *bits, int steps, int words, uint64_t *planes);
-    void (*read_counts)(const uint64_t *planes, int words, int32_t *counts);
+    void (*read_counts)(uint64_t *planes, int words, int32_t *counts, int64_t *totals);
     void (*load_and_add)(const int16_t *rows, int count, int rounds, int16_t *out);
 } snn_kernel;
 

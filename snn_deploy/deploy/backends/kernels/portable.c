@@ -2,11 +2,14 @@
  * Multiplication rounds toward zero because engine.c sets the mode. */
 #include "engine.h"
 
+#include <string.h>
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 #define LANES 4
+#define TWO_SUMS 0
 typedef int16_t VS __attribute__((vector_size(16), may_alias));
 typedef VS VH;
 typedef int32_t VI __attribute__((vector_size(16), may_alias));
@@ -23,7 +26,9 @@ typedef VI VM;
 #define vh_zero() vs_zero()
 #define vh_add_row(acc, p) vs_add_row(acc, p)
 #define vh_store(p, x) vs_store(p, x)
-#define vs_add_high(acc, p) ((acc) = (VS)((VSU)(acc) + (*(const VSU *)(p) >> 8)))
+#define vs_add_to(acc, x) ((acc) = (VS)((VSU)(acc) + (VSU)(x)))
+#define vs_load(p) (*(const VS *)(p))
+#define vs_srl8(x) ((VS)((VSU)(x) >> 8))
 #define vs_set(n) ((VS){0} + (int16_t)(n))
 #define vs_sub(a, b) ((VS)((VSU)(a) - (VSU)(b)))
 #define vs_sll8(x) ((VS)((VSU)(x) << 8))
@@ -110,6 +115,38 @@ static inline uint64_t tile_spikes(const VM quiet[16])
 #endif
     }
     return ~still;
+}
+
+static void pack(const uint8_t *raster, snn_node *node, int steps)
+{
+    for (int t = 0; t < steps; t++, raster += node->neurons) {
+        uint64_t *row = node->bits + (int64_t)t * node->words;
+        for (int w = 0; w < node->words; w++) {
+            const uint8_t *bytes = raster + w * 64;
+            const int64_t left = node->neurons - (int64_t)w * 64;
+            uint8_t whole[64] = {0};
+            uint64_t word = 0;
+            if (left < 64) bytes = memcpy(whole, bytes, left);
+            for (int i = 0; i < 8; i++) {
+                uint64_t eight;
+                memcpy(&eight, bytes + 8 * i, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+                eight = __builtin_bswap64(eight);
+#endif
+                /* byte k holds 0 or 1: the product gathers them in the top byte, byte k in bit k */
+                word |= ((eight * 0x0102040810204080ull) >> 56) << (8 * i);
+            }
+            row[w] = word;
+        }
+    }
+}
+
+static uint16_t *list_words(uint16_t *out, const uint64_t *row, int words)
+{
+    for (int w = 0; w < words; w++)
+        for (uint64_t word = row[w]; word; word &= word - 1)
+            *out++ = (uint16_t)((w * 64 + __builtin_ctzll(word)) * ENTRY);
+    return out;
 }
 
 #include "words.inc"

@@ -272,7 +272,8 @@ def test_u_that_wraps_takes_v_to_the_other_end(name: str, sign: int) -> None:
     """Weights of one sign alone: u wraps, so v saturates on the side where no weight pulls it."""
     rng = np.random.default_rng(7)
     weight = sign * 2 * rng.integers(40, 127, (70, 80))
-    populations = [nets.population("a", 70, rng, du=40, dv=30, vth=UNREACHABLE_VTH, bias_exp=np.zeros(70, int))]
+    own = {"vth": UNREACHABLE_VTH, "bias_exp": np.zeros(70, dtype=np.int64)}
+    populations = [nets.population("a", 70, rng, du=40, dv=30, **own)]
     net = nets.network({"x": (80,)}, populations, [nets.projection("x", "a", nets.Dense(weight))])
     inputs = {"x": nets.spikes(2, 40, 80, rng)}
     assert not check(name, net, inputs)["a"].any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,25 +23,25 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Layer(Frozen):
+class Layer(Frozen, ABC):
     """One module of a chain."""
 
+    @abstractmethod
     def behind(self, shape: Shape) -> Shape:
         """The shape that the layer sends when it is given ``shape``; ValueError where it takes another."""
-        raise NotImplementedError
 
     def arrays(self) -> dict[str, Shape]:
         """Name and shape of the layer's weights."""
         return {}
 
+    @abstractmethod
     def build(self, shape: Shape, dt: float) -> nn.Module:
         """The module for inputs of ``shape``, with fresh weights."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def fields_of(cls, module: Any, shape: Shape) -> dict[str, Any]:
         """What a module of this type says of itself, where ``shape`` arrives."""
-        raise NotImplementedError
 
 
 def require_width(shape: Shape, width: int) -> None:

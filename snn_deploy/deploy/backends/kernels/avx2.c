@@ -21,6 +21,12 @@ typedef __m256 VM;
 #define vs_zero() _mm256_setzero_si256()
 /* written out, because GCC regroups the sums and then loads before it adds */
 #define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+x"(acc) : "m"(*(const __m256i *)(p)))
+#define vs_add_entry(acc, rows, entry)                                          \
+    __asm__("vpaddw (%4,%5,8), %0, %0\n\tvpaddw 32(%4,%5,8), %1, %1\n\t"        \
+            "vpaddw 64(%4,%5,8), %2, %2\n\tvpaddw 96(%4,%5,8), %3, %3"          \
+            : "+x"((acc)[0]), "+x"((acc)[1]), "+x"((acc)[2]), "+x"((acc)[3])    \
+            : "r"(rows), "r"(entry), "m"(*(const char(*)[])(rows)))
+#define entry_of(four, k) ((k) == 0 ? (uint16_t)(four) : (k) == 3 ? (four) >> 48 : _bextr_u64(four, 16 * (k), 16))
 #define vs_store(p, x) _mm256_storeu_si256((__m256i *)(p), x)
 #define VH_LANES 16
 #define vh_zero() vs_zero()

@@ -21,6 +21,11 @@ typedef __mmask16 VM;
 #define vs_zero() _mm512_setzero_si512()
 /* written out, because GCC regroups the sums and then loads before it adds */
 #define vs_add_row(acc, p) __asm__("vpaddw %1, %0, %0" : "+v"(acc) : "m"(*(const __m512i *)(p)))
+#define vs_add_entry(acc, rows, entry)                          \
+    __asm__("vpaddw (%2,%3,8), %0, %0\n\tvpaddw 64(%2,%3,8), %1, %1" \
+            : "+v"((acc)[0]), "+v"((acc)[1])                    \
+            : "r"(rows), "r"(entry), "m"(*(const char(*)[])(rows)))
+#define entry_of(four, k) ((k) == 0 ? (uint16_t)(four) : (k) == 3 ? (four) >> 48 : _bextr_u64(four, 16 * (k), 16))
 #define vs_store(p, x) _mm512_storeu_si512(p, x)
 #define VH_LANES 16
 #define vh_zero() _mm256_setzero_si256()

@@ -21,6 +21,8 @@ typedef VI VM;
 #define vs_zero() ((VS){0})
 /* modulo 2^16, as the sums of byte rows need */
 #define vs_add_row(acc, p) ((acc) = (VS)((VSU)(acc) + *(const VSU *)(p)))
+#define vs_add_entry(acc, rows, entry) add_row(acc, (rows) + 8 * (entry))
+#define entry_of(four, k) (uint16_t)((four) >> 16 * (k))
 #define vs_store(p, x) (*(VS *)(p) = (x))
 #define VH_LANES 8
 #define vh_zero() vs_zero()

@@ -22,15 +22,18 @@ class _Named(Protocol):
     def name(self) -> str: ...
 
 
-class _Edge(Protocol):
-    @property
-    def name(self) -> str: ...
+class Edge(Protocol):
+    """What joins two nodes."""
+
     @property
     def source(self) -> str: ...
     @property
     def target(self) -> str: ...
     @property
     def delay(self) -> int: ...
+
+
+class _Projection(_Named, Edge, Protocol): ...
 
 
 class Topology(Protocol):
@@ -41,7 +44,7 @@ class Topology(Protocol):
     @property
     def populations(self) -> Sequence[_Named]: ...
     @property
-    def projections(self) -> Sequence[_Edge]: ...
+    def projections(self) -> Sequence[_Projection]: ...
 
 
 def depths(network: Topology) -> dict[str, int]:
@@ -75,7 +78,7 @@ def least_depths(network: Topology) -> dict[str, int]:
     return depth
 
 
-def lava_delay(edge: _Edge, depth: dict[str, int]) -> int:
+def lava_delay(edge: _Projection, depth: dict[str, int]) -> int:
     """Extra Lava steps of a projection beyond the one step that every connection costs."""
     return edge.delay + depth[edge.target] - depth[edge.source] - 1
 
@@ -99,11 +102,13 @@ def stages(network: Topology) -> list[list[str]]:
     return [members[c] for c in sequence]
 
 
-def _longest_paths(network: Topology, projections: Sequence[_Edge]) -> tuple[dict[str, int], list[_Edge]]:
+def _longest_paths(
+    network: Topology, projections: Sequence[_Projection]
+) -> tuple[dict[str, int], list[_Projection]]:
     """Depths by Bellman and Ford's relaxation, and the edges of a cycle where they grow without end."""
     inputs, populations = network.inputs, network.populations
     depth = {node.name: 0 for node in inputs} | {population.name: 1 for population in populations}
-    raised_by: dict[str, _Edge] = {}
+    raised_by: dict[str, _Projection] = {}
     for _ in range(len(depth) + 1):
         last = None
         for edge in projections:
@@ -143,7 +148,7 @@ def _put_off(network: Topology, depth: dict[str, int]) -> dict[str, int] | None:
     return None
 
 
-def _short_cycle(cycle: Sequence[_Edge]) -> Violation:
+def _short_cycle(cycle: Sequence[_Projection]) -> Violation:
     delay = sum(edge.delay for edge in cycle)
     return Violation(
         "this cycle cannot be exact: each Lava connection costs one step",

@@ -13,21 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.convert.schedule import Topology, stages
+from snn_deploy.convert.schedule import Edge, Topology, stages
 
 Spikes = NDArray[np.uint8]
 State = list[NDArray[Any]]
-
-
-class Edge(Protocol):
-    """What joins two nodes."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def delay(self) -> int: ...
 
 
 class Synapses(Edge, Protocol):

@@ -94,22 +94,14 @@ static inline VI vi_wrap(VI u)
 #define vf_clip_above(v) _mm256_min_ps(v, _mm256_set1_ps(V_LIMIT))
 #define vf_clip_below(v) _mm256_max_ps(v, _mm256_set1_ps(-V_LIMIT))
 
-static void pack(const uint8_t *raster, snn_node *node, int steps)
+static uint64_t word_of(const uint8_t bytes[64])
 {
-    for (int t = 0; t < steps; t++, raster += node->neurons) {
-        uint64_t *row = node->bits + (int64_t)t * node->words;
-        for (int w = 0; w < node->words; w++) {
-            const uint8_t *bytes = raster + w * 64;
-            const int64_t left = node->neurons - (int64_t)w * 64;
-            uint8_t whole[64] = {0};
-            if (left < 64) bytes = memcpy(whole, bytes, left);
-            row[w] = 0;
-            for (int half = 0; half < 2; half++) {
-                const __m256i silent = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)bytes + half), vs_zero());
-                row[w] |= (uint64_t) ~(uint32_t)_mm256_movemask_epi8(silent) << (32 * half);
-            }
-        }
+    uint64_t word = 0;
+    for (int half = 0; half < 2; half++) {
+        const __m256i silent = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)bytes + half), vs_zero());
+        word |= (uint64_t) ~(uint32_t)_mm256_movemask_epi8(silent) << (32 * half);
     }
+    return word;
 }
 
 /* Four at a time, whether they spike or not: how many there are is hard to predict. */

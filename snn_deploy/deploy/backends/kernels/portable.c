@@ -119,28 +119,19 @@ static inline uint64_t tile_spikes(const VM quiet[16])
     return ~still;
 }
 
-static void pack(const uint8_t *raster, snn_node *node, int steps)
+static uint64_t word_of(const uint8_t bytes[64])
 {
-    for (int t = 0; t < steps; t++, raster += node->neurons) {
-        uint64_t *row = node->bits + (int64_t)t * node->words;
-        for (int w = 0; w < node->words; w++) {
-            const uint8_t *bytes = raster + w * 64;
-            const int64_t left = node->neurons - (int64_t)w * 64;
-            uint8_t whole[64] = {0};
-            uint64_t word = 0;
-            if (left < 64) bytes = memcpy(whole, bytes, left);
-            for (int i = 0; i < 8; i++) {
-                uint64_t eight;
-                memcpy(&eight, bytes + 8 * i, 8);
+    uint64_t word = 0;
+    for (int i = 0; i < 8; i++) {
+        uint64_t eight;
+        memcpy(&eight, bytes + 8 * i, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-                eight = __builtin_bswap64(eight);
+        eight = __builtin_bswap64(eight);
 #endif
-                /* byte k holds 0 or 1: the product gathers them in the top byte, byte k in bit k */
-                word |= ((eight * 0x0102040810204080ull) >> 56) << (8 * i);
-            }
-            row[w] = word;
-        }
+        /* byte k holds 0 or 1: the product gathers them in the top byte, byte k in bit k */
+        word |= ((eight * 0x0102040810204080ull) >> 56) << (8 * i);
     }
+    return word;
 }
 
 static uint16_t *list_words(uint16_t *out, const uint64_t *row, int words)

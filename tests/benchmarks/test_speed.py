@@ -76,7 +76,7 @@ def test_the_engine_is_measured_with_every_kernel(monkeypatch: pytest.MonkeyPatc
     synops = [point["synops_stored"] for point in found["densities"]]
     assert synops == sorted(set(synops))
     if speed_engine.usable_cores() > 1:
-        assert found["threads"]["batch"] == 4
+        assert found["threads"]["batch"] == 16
         assert min(found["threads"]["one"], found["threads"]["two"]) > 0
     assert json.loads(json.dumps(found)) == found
 

@@ -61,8 +61,8 @@ def synaptic_operations(network: QuantisedNetwork, inputs: Any) -> tuple[float, 
 def speeds(network: QuantisedNetwork, inputs: Any, batches: list[int], seconds: float) -> dict[str, Any]:
     """Samples a second of every kernel by batch, one thread; they must agree.
 
-    A run is all samples, one batch after the other: a processor learns the branches of a batch that is
-    repeated, which made batches of 32 seem 6 % faster here.
+    A run is all samples, one batch after the other: a processor learns the branches of a small batch that is
+    repeated, which then seems faster than it is.
     """
     output = network.outputs[0].node
     expected = None

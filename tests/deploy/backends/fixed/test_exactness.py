@@ -280,3 +280,25 @@ def test_u_that_wraps_takes_v_to_the_other_end(name: str, sign: int) -> None:
     _, voltage = nets.reference(net, inputs)
     assert (sign * voltage["a"]).min() == 1 - (1 << 23)
     assert len({trace.tobytes() for trace in voltage["a"].transpose(0, 2, 1).reshape(-1, 40)}) > 100
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("rate", [0.1, 0.97])
+def test_runs_beyond_64_steps(name: str, rate: float) -> None:
+    """Kernels count 64 steps in registers, and list few spikes of 64 neurons in another way than many."""
+    rng = np.random.default_rng(8)
+    populations = [nets.population(p, 140, rng, du=900, dv=300, vth=4000) for p in ("a", "b")]
+    edges = [
+        nets.projection("x", "a", nets.dense(140, 200, rng)),
+        nets.projection("a", "b", nets.dense(140, 140, rng)),
+    ]
+    net = nets.network({"x": (200,)}, populations, edges, ("a", "b"))
+    inputs = {"x": nets.spikes(2, 333, 200, rng, rate)}
+    fired = check(name, net, inputs)
+    words = inputs["x"][:, :, :64].sum(axis=2)
+    assert words.max() > 48 if rate > 0.5 else words.max() <= 16
+    for raster in fired.values():
+        counts = raster.sum(axis=1)
+        assert len(set(counts.ravel())) > 50
+        assert np.median(counts) < 64
+        assert counts.max() > 256

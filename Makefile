@@ -36,7 +36,7 @@ test-3.11: .venv-3.11/installed .venv/installed
 	SNN_DEPLOY_LAVA_PYTHON=$(CURDIR)/.venv/bin/python $(PYTEST) -m "not slow"
 
 test-sanitised: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python tests/deploy/backends/kernels/sanitised.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/engine/kernels/sanitised.py
 
 # lava-dl pins torch < 2.4 and pytest < 8, and its own imports warn.
 test-lava-dl: .venv-lava-dl/installed
@@ -70,7 +70,7 @@ CONSTRAINTS := constraints.txt
 .venv-lava-dl/installed: CONSTRAINTS := constraints-lava-dl.txt
 
 # A pyenv shim may be there without its interpreter, and a system Python without ensurepip: so they are tried.
-KERNELS := $(wildcard snn_deploy/deploy/backends/kernels/*.c snn_deploy/deploy/backends/kernels/*.h snn_deploy/deploy/backends/kernels/*.inc)
+KERNELS := $(wildcard snn_deploy/engine/kernels/*.c snn_deploy/engine/kernels/*.h snn_deploy/engine/kernels/*.inc)
 
 .venv/installed .venv-3.11/installed .venv-lava-dl/installed: pyproject.toml constraints.txt constraints-lava-dl.txt setup.py $(KERNELS)
 	@if $(@D)/bin/python -m pip --version >/dev/null 2>&1; then :; \

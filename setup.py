@@ -8,10 +8,10 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-KERNELS = Path("snn_deploy/deploy/backends/kernels")
+KERNELS = Path("snn_deploy/engine/kernels")
 
 engine = Extension(
-    "snn_deploy.deploy.backends.kernels._engine",
+    "snn_deploy.engine.kernels._engine",
     sources=sorted(str(path) for path in KERNELS.glob("*.c")),
     depends=sorted(str(path) for pattern in ("*.h", "*.inc") for path in KERNELS.glob(pattern)),
     extra_compile_args=["-O3", "-std=gnu11"],

@@ -37,9 +37,9 @@ def save_model(path: Path, seed: int = 0) -> Any:
     """Write an untrained model with lively weights; returns the Norse modules."""
     import torch
 
-    from snn_deploy.convert.frontends.norse.checkpoint import save_checkpoint
-    from snn_deploy.convert.frontends.norse.config import Config
-    from snn_deploy.convert.frontends.norse.modules import build
+    from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
+    from snn_deploy.convert.frontends.norse.description.config import Config
+    from snn_deploy.convert.frontends.norse.description.modules import build
 
     config = Config.model_validate(DOCUMENT)
     torch.manual_seed(seed)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import random_array
 
-from snn_deploy.convert.connections import Connection, Conv2d, Dense, Sparse
-from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.network import Input, Output
-from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Input, Output
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 
 Rng = np.random.Generator
 Resets = Mapping[str, tuple[int, int]]

@@ -30,9 +30,9 @@ from snn_deploy.benchmarks.tasks.emoji_recall import (
 )
 from snn_deploy.benchmarks.texts import emoji_text
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.certificate import Certificate
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.deploy.certificate import Certificate
 from snn_deploy.deploy.parity import TARGET_NEURON_STEPS, compare
 from snn_deploy.hw_profiles.counts import HostCounts
 
@@ -128,7 +128,7 @@ def _one_seed(options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _
 def _deploy(module: Any, config: Any, options: BenchOptions, seed: int, folder: Path) -> Deployed:
     """Save the trained towers and convert the file, as ``train`` and ``convert`` do."""
     from snn_deploy.convert.frontends import read_model
-    from snn_deploy.convert.frontends.norse.checkpoint import save_checkpoint
+    from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
 
     model = folder / f"model-{seed}.pt"
     save_checkpoint(model, module, config)

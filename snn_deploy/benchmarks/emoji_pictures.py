@@ -11,9 +11,9 @@ from snn_deploy.benchmarks import figures
 from snn_deploy.benchmarks.metrics.retrieval import DEPTH
 from snn_deploy.benchmarks.tasks.emoji_data import load_data
 from snn_deploy.benchmarks.tasks.emoji_recall import DIRECTIONS, Deployed, noisy_drawings
-from snn_deploy.convert.schedule import depths
 from snn_deploy.deploy import backends
 from snn_deploy.deploy.memory import unit_vectors
+from snn_deploy.network.schedule import depths
 
 _EXAMPLES = 8
 _TOP = 5

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.neurobench_counts import neurobench_counts
 from snn_deploy.benchmarks.rapl import Measured
-from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.fitting import assess_run
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.engine.result import RunResult
 from snn_deploy.hw_profiles import load
 from snn_deploy.hw_profiles.assessment import Assessment, Choices
 from snn_deploy.hw_profiles.counts import HostCounts
 from snn_deploy.hw_profiles.energy import EnergyReport, Joules, per_correct
+from snn_deploy.network.quantised import QuantisedNetwork
 
 
 @dataclass(frozen=True)

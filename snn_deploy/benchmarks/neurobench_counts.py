@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from snn_deploy.convert.connections import fan_out, weights
-from snn_deploy.convert.quantised import QuantisedNetwork
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.engine.result import RunResult
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.connections import fan_out, weights
+from snn_deploy.network.quantised import QuantisedNetwork
 
 
 def neurobench_counts(network: QuantisedNetwork, result: RunResult) -> dict[str, Any]:

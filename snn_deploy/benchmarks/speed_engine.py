@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.benchmarks.speed_networks import BENCHMARKS, Benchmark, build, neuron_steps, spikes
-from snn_deploy.convert.quantised import QuantisedNetwork
-from snn_deploy.deploy.backends.fixed import kernel
-from snn_deploy.deploy.backends.kernels.library import load_and_add, usable_kernels
-from snn_deploy.deploy.result import ActivityCounter
+from snn_deploy.engine.fixed import kernel
+from snn_deploy.engine.fixed.prepared import Prepared
+from snn_deploy.engine.kernels.library import load_and_add, usable_kernels
+from snn_deploy.engine.result import ActivityCounter
 from snn_deploy.errors import VerificationMismatch
+from snn_deploy.network.quantised import QuantisedNetwork
 from snn_deploy.timing import best_of_each, best_seconds
 
 #: Rows of the table that the ceiling is measured on: 16 KiB, half of the smallest L1 in use.
@@ -81,7 +82,7 @@ def speeds(network: QuantisedNetwork, inputs: Any, batches: list[int], seconds: 
     return table
 
 
-def _run_each(prepared: kernel.Prepared, parts: list[dict[str, Any]], output: str) -> None:
+def _run_each(prepared: Prepared, parts: list[dict[str, Any]], output: str) -> None:
     for part in parts:
         prepared.run(part, counts=[output])
 

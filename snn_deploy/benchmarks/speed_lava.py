@@ -24,15 +24,15 @@ def measure(benchmark: Benchmark) -> dict[str, Any]:
     core" once more with its processes held on one, as everything else that the bench measures), or
     "missing", the reason why Lava cannot run. Raises VerificationMismatch where the counts differ.
     """
-    from snn_deploy.deploy.backends.fixed import FixedBackend
-    from snn_deploy.deploy.backends.lava.baseline import stream_by_var_get
-    from snn_deploy.deploy.backends.lava.guard import Limits
-    from snn_deploy.deploy.backends.lava.plan import Strategy, streamable
-    from snn_deploy.deploy.backends.lava.run import run_network
+    from snn_deploy.deploy.lava.baseline import stream_by_var_get
+    from snn_deploy.deploy.lava.guard import Limits
+    from snn_deploy.deploy.lava.plan import Strategy, streamable
+    from snn_deploy.deploy.lava.run import run_network
+    from snn_deploy.engine.fixed.engine import FixedEngine
 
     network = build(benchmark)
     inputs = {"input": spikes(benchmark, _BLOCK_SAMPLES)}
-    ours = FixedBackend().run_network(network, inputs).counts["output"]
+    ours = FixedEngine().run(network, inputs).counts["output"]
     plans: list[tuple[str, Strategy, int, int | None]] = [("sample at a time", "block", 2, 1)]
     if not streamable(network):
         plans.insert(0, ("stream", "stream", _STREAM_SAMPLES, 1))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.convert.connections import Connection, Conv2d, Dense
-from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.network import Input, Output
-from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.network.connections import Connection, Conv2d, Dense
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Input, Output
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 from snn_deploy.train.recipe import Recipe
 
 #: One time step, in seconds.
@@ -169,7 +169,7 @@ def _tuned(
     rate: float,
     drive: NDArray[np.uint8],
 ) -> QuantisedPopulation:
-    from snn_deploy.deploy.backends.fixed import kernel
+    from snn_deploy.engine.fixed import kernel
 
     name = kernel.choose().name
     low, high = 1, (1 << 17) - 1

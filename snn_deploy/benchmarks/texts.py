@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snn_deploy.benchmarks.report import short
-from snn_deploy.convert.certificate import certificate_text
+from snn_deploy.deploy.certificate import certificate_text
 
 
 def emoji_text(report: Mapping[str, Any]) -> str:

@@ -47,10 +47,10 @@ def convert(
     as_json: JsonOption = False,
 ) -> None:
     """Convert MODEL and write the artifact: integers, their NIR graph, and how they were made."""
+    from snn_deploy.convert.conversion import Options, convert_file
     from snn_deploy.convert.export_net import write_net
     from snn_deploy.convert.frontends.nir_file import write_graph
-    from snn_deploy.deploy.conversion import Options, convert_file
-    from snn_deploy.deploy.quantisation import parse_level
+    from snn_deploy.convert.quantise.quantisation import parse_level
     from snn_deploy.deploy.summary import describe
 
     options = Options(

@@ -16,8 +16,8 @@ def doctor(as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from snn_deploy import __version__
-    from snn_deploy.deploy.backends.fixed import kernel
-    from snn_deploy.deploy.backends.lava.health import explain
+    from snn_deploy.deploy.lava.health import explain
+    from snn_deploy.engine.fixed import kernel
     from snn_deploy.errors import BackendUnavailable
 
     health = explain()

@@ -24,7 +24,7 @@ def inspect(
 
     model = Artifact.load(artifact)
     if processes:
-        from snn_deploy.deploy.backends.lava.listing import process_listing
+        from snn_deploy.deploy.lava.listing import process_listing
 
         emit({"processes": process_listing(model.network)}, as_json, _render_processes)
     else:

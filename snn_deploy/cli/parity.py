@@ -24,9 +24,9 @@ def parity(
     import json
 
     from snn_deploy.convert.artifact import Artifact
-    from snn_deploy.convert.certificate import certificate_text
+    from snn_deploy.convert.inputs import read_inputs
+    from snn_deploy.deploy.certificate import certificate_text
     from snn_deploy.deploy.parity import compare
-    from snn_deploy.deploy.spikes import read_inputs
     from snn_deploy.files import atomic_write
 
     model = Artifact.load(artifact)

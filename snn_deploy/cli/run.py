@@ -34,11 +34,11 @@ def run(
     Interrupted, it writes the samples that were finished.
     """
     from snn_deploy.convert.artifact import Artifact
+    from snn_deploy.convert.inputs import read_inputs
     from snn_deploy.deploy import backends
-    from snn_deploy.deploy.membranes import in_model_units
-    from snn_deploy.deploy.result import RunInterrupted
-    from snn_deploy.deploy.spikes import read_inputs, write_result
+    from snn_deploy.deploy.outputs import write_result
     from snn_deploy.deploy.summary import describe_run
+    from snn_deploy.engine.result import RunInterrupted
 
     limit = None if max_memory is None else max_memory << 20
     engine = backends.get(backend, kernel=kernel, threads=threads, max_memory=limit)
@@ -58,9 +58,9 @@ def run(
             result = engine.run(model, inputs, record=nodes, batch=batch, progress=report)
         except RunInterrupted as stop:
             if stop.finished is not None:
-                write_result(output, in_model_units(stop.finished, model), model.network, spikes=spikes)
+                write_result(output, stop.finished, model.network, spikes=spikes)
             raise
-    write_result(output, in_model_units(result, model), model.network, spikes=spikes)
+    write_result(output, result, model.network, spikes=spikes)
     emit({"output": output, **describe_run(result)}, as_json, _render)
 
 

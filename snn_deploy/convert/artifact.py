@@ -11,21 +11,22 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import frozen
-from snn_deploy.convert.connections import Connection, Conv2d, Dense, Sparse
-from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.discrete import DiscreteNetwork
 from snn_deploy.convert.hdf5 import open_checked, read_tree
-from snn_deploy.convert.network import Input, Output
-from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 from snn_deploy.errors import UnsafeFile
 from snn_deploy.files import atomic_write
+from snn_deploy.network.arrays import frozen
+from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.discrete import DiscreteNetwork
+from snn_deploy.network.network import Input, Output
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 
 if TYPE_CHECKING:
     import h5py
@@ -53,6 +54,7 @@ class Artifact:
     def hashes(self) -> dict[str, str]:
         return {"integers": hash_integers(self.network)}
 
+    @cached_property
     def discrete(self) -> DiscreteNetwork:
         """The float network the integers were rounded from, derived again from the stored graph."""
         from snn_deploy.convert.pipeline import prepare

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import AnyArray, FloatArray, frozen
-from snn_deploy.convert.connections import Connection, Conv2d, Dense, Sparse, map_weights, size, synapses
+from snn_deploy.network.arrays import AnyArray, FloatArray, frozen
+from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse, map_weights, size, synapses
 
 
 def identity(neurons: int) -> Sparse:

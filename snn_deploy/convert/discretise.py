@@ -23,13 +23,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray, frozen
 from snn_deploy.convert.compose import scale_rows
-from snn_deploy.convert.connections import synapses
-from snn_deploy.convert.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
-from snn_deploy.convert.network import Network, Population, Projection
-from snn_deploy.convert.neurons import Dynamics
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.arrays import FloatArray, frozen
+from snn_deploy.network.connections import synapses
+from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
+from snn_deploy.network.network import Network, Population, Projection
+from snn_deploy.network.neurons import Dynamics
 
 
 def discretise(network: Network) -> DiscreteNetwork:

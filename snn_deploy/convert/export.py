@@ -16,7 +16,7 @@ import numpy as np
 
 from snn_deploy.convert.lowering import Lowered
 from snn_deploy.convert.lowering.signal import Shape
-from snn_deploy.convert.neurons import MODELS
+from snn_deploy.network.neurons import MODELS
 
 
 def explicit_graph(lowered: Lowered) -> nir.NIRGraph:

@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import IntArray
-from snn_deploy.convert.connections import Conv2d, size, synapses, weights
 from snn_deploy.convert.frontends.lavadl.layers import clipped_by_netx
-from snn_deploy.convert.quantised import (
+from snn_deploy.errors import ModelNotSupported, Violation
+from snn_deploy.files import atomic_write
+from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import IntArray
+from snn_deploy.network.connections import Conv2d, size, synapses, weights
+from snn_deploy.network.quantised import (
     STATE_SHIFT,
     QuantisedNetwork,
     QuantisedPopulation,
     QuantisedProjection,
 )
-from snn_deploy.convert.ranges import BIAS_MANT, DELAY
-from snn_deploy.errors import ModelNotSupported, Violation
-from snn_deploy.files import atomic_write
-from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.validity import BIAS_MANT, DELAY
 
 #: Entries of the largest matrix that is written out.
 _MOST_ENTRIES = 1 << 26

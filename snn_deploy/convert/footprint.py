@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_deploy.convert.arrays import IntArray
-from snn_deploy.convert.connections import Conv2d, Dense, size, synapses, weights
-from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
-from snn_deploy.convert.schedule import depths, lava_delay
 from snn_deploy.hw_profiles.description import Layer, NetworkDescription, Source, SynapseGroup
+from snn_deploy.network.arrays import IntArray
+from snn_deploy.network.connections import Conv2d, Dense, size, synapses, weights
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.network.schedule import depths, lava_delay
 
 
 def describe(network: QuantisedNetwork) -> NetworkDescription:

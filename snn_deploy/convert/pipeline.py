@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.discrete import DiscreteNetwork
 from snn_deploy.convert.discretise import discretise
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.discrete import DiscreteNetwork
 
 if TYPE_CHECKING:
     import nir
@@ -29,7 +29,7 @@ def prepare(graph: nir.NIRGraph, contract: Contract, graded: int = 0) -> Prepare
     from snn_deploy.convert.export import explicit_graph, with_message_bits
     from snn_deploy.convert.lowering import lower_graph
     from snn_deploy.convert.passes import run_passes
-    from snn_deploy.convert.schedule import depths
+    from snn_deploy.network.schedule import depths
 
     lowered = lower_graph(with_message_bits(graph, graded) if graded else graph, contract)
     network = run_passes(lowered.network)

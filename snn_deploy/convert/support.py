@@ -56,7 +56,7 @@ def matrix() -> tuple[Row, ...]:
 
     from snn_deploy.convert.lowering import supported
     from snn_deploy.convert.lowering.transform import REFUSED
-    from snn_deploy.convert.neurons import MODELS
+    from snn_deploy.network.neurons import MODELS
 
     known = set(supported())
     refused = {cls.__name__: why for cls, why in REFUSED.items()}

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.convert.quantised import QuantisedNetwork
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.engine.result import RunResult
 from snn_deploy.hw_profiles.description import Activity
+from snn_deploy.network.quantised import QuantisedNetwork
 
 
 def activity_of_run(

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.footprint import describe
-from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.activity import activity_of_run
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.engine.result import RunResult
 from snn_deploy.errors import UsageError
 from snn_deploy.hw_profiles import Profile, inherit_energy, load
 from snn_deploy.hw_profiles.assessment import DEFAULT_CHOICES, Assessment, Choices, assess
 from snn_deploy.hw_profiles.counts import HostCounts
 from snn_deploy.hw_profiles.description import Activity, NetworkDescription, assumed_activity
+from snn_deploy.network.quantised import QuantisedNetwork
 
 
 def assess_run(
@@ -84,8 +84,8 @@ def _activity(
 ) -> Activity:
     if spikes_in is None:
         return assumed_activity(network, rate, steps)
+    from snn_deploy.convert.inputs import read_inputs
     from snn_deploy.deploy import backends
-    from snn_deploy.deploy.spikes import read_inputs
 
     inputs = read_inputs(spikes_in, model.network)
     nodes = list(dict.fromkeys(population.node for population in model.network.populations))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.quantised import STATE_SHIFT
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.engine.result import RunResult
+from snn_deploy.network.quantised import STATE_SHIFT
 
 
 def in_model_units(result: RunResult, artifact: Artifact) -> RunResult:
@@ -22,7 +22,7 @@ def in_model_units(result: RunResult, artifact: Artifact) -> RunResult:
     """
     if not result.membranes:
         return result
-    float_of = {p.name: p for p in artifact.discrete().populations}
+    float_of = {p.name: p for p in artifact.discrete.populations}
     node_of = {output.name: output.node for output in artifact.network.outputs}
     found: dict[str, NDArray[np.float64]] = {}
     for name, values in result.membranes.items():

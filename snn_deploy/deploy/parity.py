@@ -7,23 +7,17 @@ from types import MappingProxyType
 import numpy as np
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.certificate import Certificate, certify, hash_spikes
-from snn_deploy.convert.schedule import depths
+from snn_deploy.convert.calibration import generated_spikes
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.backends.base import InputSpikes, Progress
-from snn_deploy.deploy.calibration import generated_spikes
-from snn_deploy.deploy.spikes import checked_inputs
+from snn_deploy.deploy.certificate import Certificate, certify, hash_spikes
+from snn_deploy.engine.chunks import Progress
+from snn_deploy.engine.inputs import InputSpikes, checked_inputs
 from snn_deploy.errors import UsageError, VerificationMismatch
+from snn_deploy.network.schedule import depths
 
 #: Neuron-steps that generated input covers at least.
 TARGET_NEURON_STEPS = 100_000
 _GENERATED_STEPS = 60
-
-_CLAIMS = {
-    "lava": "equal to Lava 0.10.0's fixed-point CPU models",
-    "float": "equal to the float network that the integers were rounded from",
-}
-_CAUSES = {"lava": "engine", "float": "rounding"}
 
 
 def compare(
@@ -40,19 +34,22 @@ def compare(
     Raises UsageError for an unknown reference, BackendUnavailable where it cannot run, and
     VerificationMismatch when no neuron fired at all, since nothing would have been compared.
     """
-    if against not in _CLAIMS:
-        raise UsageError("unknown reference", where="--against", found=against, allowed=", ".join(_CLAIMS))
+    if against not in backends.references():
+        raise UsageError(
+            "unknown reference", where="--against", found=against, allowed=", ".join(backends.references())
+        )
+    reference = backends.get(against)
     network = artifact.network
     if inputs is None:
         neurons = sum(population.neurons for population in network.populations)
         samples = max(2, -(-TARGET_NEURON_STEPS // (neurons * _GENERATED_STEPS)))
-        inputs = generated_spikes(artifact.discrete(), seed, samples, _GENERATED_STEPS)
+        inputs = generated_spikes(artifact.discrete, seed, samples, _GENERATED_STEPS)
     spikes, _, _ = checked_inputs(network, inputs)
     depth = depths(network)
     nodes = sorted({p.node: depth[p.name] for p in network.populations}.items(), key=lambda item: item[1])
     order = [node for node, _ in nodes]
     ours = backends.get("fixed").run(artifact, spikes, record=order)
-    theirs = backends.get(against).run(artifact, spikes, record=order, progress=progress)
+    theirs = reference.run(artifact, spikes, record=order, progress=progress)
     if not any(np.any(ours.spikes[node]) for node in order):
         raise VerificationMismatch(
             "no neuron fired, so nothing was compared",
@@ -63,8 +60,8 @@ def compare(
         ours.spikes,
         theirs.spikes,
         order,
-        claim=_CLAIMS[against],
-        cause=_CAUSES[against],
+        claim=reference.claim,
+        cause=reference.cause,
         hashes=MappingProxyType({**artifact.hashes, "input": hash_spikes(spikes)}),
         versions=MappingProxyType({**ours.versions, **theirs.versions}),
     )

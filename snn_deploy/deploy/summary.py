@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.connections import fan_out
-from snn_deploy.convert.quantised import QuantisedPopulation, QuantisedProjection
-from snn_deploy.convert.schedule import depths, lava_delay
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.engine.result import RunResult
+from snn_deploy.network.connections import fan_out
+from snn_deploy.network.quantised import QuantisedPopulation, QuantisedProjection
+from snn_deploy.network.schedule import depths, lava_delay
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:

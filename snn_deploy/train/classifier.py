@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from snn_deploy.convert.arrays import FloatArray, IntArray, SpikeArray
 from snn_deploy.convert.frontends.norse import import_norse
-from snn_deploy.convert.frontends.norse.walk import to_nir
+from snn_deploy.convert.frontends.norse.graph.walk import to_nir
 from snn_deploy.errors import UsageError
+from snn_deploy.network.arrays import FloatArray, IntArray, SpikeArray
 from snn_deploy.train.unroll import unroll
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable, Mapping
 
-from snn_deploy.convert.frontends.norse.config import Config
+from snn_deploy.convert.frontends.norse.description.config import Config
 from snn_deploy.errors import UsageError
 from snn_deploy.train.recipe import Recipe
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from snn_deploy.convert.frontends.norse.config import Config
-from snn_deploy.convert.frontends.norse.modules import Towers, build
+from snn_deploy.convert.frontends.norse.description.config import Config
+from snn_deploy.convert.frontends.norse.description.modules import Towers, build
 from snn_deploy.errors import UsageError
 from snn_deploy.train.coding import rate_code
 from snn_deploy.train.losses import nt_xent

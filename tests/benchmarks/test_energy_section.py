@@ -9,8 +9,8 @@ import pytest
 
 from snn_deploy.benchmarks.energy import Recalls, energy_section
 from snn_deploy.benchmarks.rapl import Measured
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.hw_profiles.counts import HostCounts
 from tests.nir_models import two_layers
 

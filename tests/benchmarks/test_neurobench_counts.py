@@ -14,11 +14,11 @@ import pytest
 
 from snn_deploy.benchmarks.neurobench_counts import neurobench_counts
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.connections import synapses
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.conversion import Options, convert_graph
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.engine.result import RunResult
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.connections import synapses
 from tests.nir_models import two_layers
 
 SAMPLES, STEPS = 6, 25

@@ -10,9 +10,9 @@ import pytest
 from snn_deploy.benchmarks import quantisation
 from snn_deploy.benchmarks.quantisation import measure, subjects
 from snn_deploy.benchmarks.quantisation.targets import FEED_FORWARD, HEAVY_STRONG, TARGETS, Target
+from snn_deploy.convert.calibration import observe
 from snn_deploy.convert.quantise import Quantiser
-from snn_deploy.deploy.calibration import observe
-from snn_deploy.deploy.quantisation.search import Search
+from snn_deploy.convert.quantise.search import Search
 from snn_deploy.errors import VerificationMismatch
 from snn_deploy.hw_profiles import load
 

@@ -18,9 +18,9 @@ from snn_deploy.benchmarks.speed_networks import BENCHMARKS, Benchmark, Layer, b
 from snn_deploy.benchmarks.speed_ratios import TARGETS, Target, judged, ratios
 from snn_deploy.benchmarks.tasks import emoji_captions
 from snn_deploy.benchmarks.texts import speed_text
-from snn_deploy.convert.ranges import check_ranges
-from snn_deploy.deploy.backends.fixed import kernel
+from snn_deploy.engine.fixed import kernel
 from snn_deploy.errors import BackendUnavailable
+from snn_deploy.network.validity import check_ranges
 
 SMALL = Benchmark(
     "small",

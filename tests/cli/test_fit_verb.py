@@ -11,7 +11,7 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.hw_profiles import names
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from snn_deploy.convert.contract import Contract
+from snn_deploy.network.contract import Contract
 from tests.equivalence.graphs import DT, Draw, chain, graph
 
 

@@ -115,7 +115,7 @@ def _front_end() -> dict[str, Any]:
     """What this package's own front end writes of the modules that tests/equivalence/test_norse.py runs."""
     import torch
 
-    from snn_deploy.convert.frontends.norse.walk import to_nir
+    from snn_deploy.convert.frontends.norse.graph.walk import to_nir
     from tests.equivalence.test_norse import MODELS, READ_OUTS, TIME, sequence
 
     made = {name: (make(), {"input": shape}) for name, (make, shape) in (MODELS | TIME).items()}

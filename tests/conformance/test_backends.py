@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.lowering import supported
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.conversion import Options, convert_graph
 from tests.conformance.cases import NAMES, case
 from tests.equivalence.compare import check
 from tests.equivalence.graphs import DT

@@ -11,11 +11,11 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends.nir_file import read_graph
 from snn_deploy.convert.pipeline import prepare
-from snn_deploy.deploy.backends import float_reference
+from snn_deploy.engine import float as float_engine
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.contract import Contract
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAMES = sorted(path.stem for path in FIXTURES.glob("*.npz"))
@@ -48,7 +48,7 @@ def run(name, **instead):
     contract = Contract.resolve(graph.metadata, facts["dt"], facts["reset"], facts["decay"])
     source = next(key for key, node in graph.nodes.items() if isinstance(node, nir.Input))
     network = prepare(graph, contract).network
-    result = float_reference.run(network, {source: inputs})
+    result = float_engine.run(network, {source: inputs})
     units = {p.name: (p.v_reset, p.gap) for p in network.populations}
     volts = {node: units[node][0] + units[node][1] * v for node, v in result.membranes.items()}
     return result.rasters, volts

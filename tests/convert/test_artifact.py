@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.connections import synapses
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.errors import UnsafeFile
+from snn_deploy.network.connections import synapses
 from tests.conformance.cases import case
 
 KINDS = [

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.pipeline import prepare
-from snn_deploy.deploy.backends import float_reference
-from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.engine import float as float_engine
+from snn_deploy.network.contract import Contract
 from tests.equivalence.graphs import Draw, chain
 
 DT = 1e-3
@@ -41,7 +41,7 @@ def _exponential(graph, spikes):
 def test_the_float_run_decays_as_the_contract_says(decay):
     graph, spikes = _graph(), Draw(6).spikes(3, 400, (8,), 0.3)
     network = prepare(graph, Contract(DT, decay=decay)).network
-    found = float_reference.run(network, {"input": spikes}).rasters
+    found = float_engine.run(network, {"input": spikes}).rasters
     (raster,) = (found[p.name] for p in network.populations)
     wanted = _exponential(graph, spikes)
     assert 0.02 < wanted.mean() < 0.6

@@ -13,15 +13,15 @@ import h5py
 import numpy as np
 import pytest
 
-from snn_deploy.convert.connections import Dense
-from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.export_net import write_net
 from snn_deploy.convert.frontends import read_model
-from snn_deploy.convert.network import Input, Output
-from snn_deploy.convert.quantised import QuantisedNetwork
-from snn_deploy.deploy.backends.fixed import FixedBackend
-from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.engine.fixed.engine import FixedEngine
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.connections import Dense
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Input, Output
+from snn_deploy.network.quantised import QuantisedNetwork
 from tests import net_files as net
 from tests.nir_models import two_layers
 
@@ -127,8 +127,8 @@ def test_a_graph_is_quantised_to_what_the_file_holds(tmp_path: Path, recurrent: 
     again = read_model(tmp_path / "a.net").integers
     assert again is not None
     spikes = {"in": (RNG.random((2, 60, 12)) < 0.7).astype(np.uint8)}
-    first = FixedBackend().run_network(network, spikes, record=["b"]).spikes["b"]
-    second = FixedBackend().run_network(again, {"input": spikes["in"]}, record=["layer1"]).spikes["layer1"]
+    first = FixedEngine().run(network, spikes, record=["b"]).spikes["b"]
+    second = FixedEngine().run(again, {"input": spikes["in"]}, record=["layer1"]).spikes["layer1"]
     np.testing.assert_array_equal(first, second)
     assert len(set(first.sum(axis=(0, 1)).tolist())) > 1
 

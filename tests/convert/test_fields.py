@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from nir.ir.graph import Identity
 
-from snn_deploy.convert.connections import synapses
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.pipeline import prepare
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.connections import synapses
+from snn_deploy.network.contract import Contract
 from tests.equivalence.graphs import DT, graph
 
 N = 4

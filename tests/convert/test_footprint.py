@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_deploy.convert.connections import Conv2d, Dense, Sparse
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.footprint import describe
-from snn_deploy.convert.network import Input, Output
-from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.network.connections import Conv2d, Dense, Sparse
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Input, Output
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 
 
 def population(name: str, neurons: int, **fields: Any) -> QuantisedPopulation:

@@ -9,13 +9,13 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.convert.connections import Conv2d, Dense, Sparse, synapses
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.lowering import lower
 from snn_deploy.convert.lowering.cycles import delay_cycles
-from snn_deploy.convert.network import Projection
 from snn_deploy.convert.pipeline import prepare
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.connections import Conv2d, Dense, Sparse, synapses
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Projection
 from tests.equivalence.graphs import DT, Draw, chain, graph
 
 CONTRACT = Contract(DT)

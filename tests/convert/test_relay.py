@@ -8,16 +8,16 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.lowering import lower
 from snn_deploy.convert.passes.relay import relay_long_delays
 from snn_deploy.convert.pipeline import prepare
-from snn_deploy.convert.schedule import LONGEST_DELAY, depths, lava_delay
-from snn_deploy.deploy.backends import float_reference
-from snn_deploy.deploy.backends.fixed import FixedBackend
-from snn_deploy.deploy.backends.fixed.pipelined import stream
-from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.engine import float as float_engine
+from snn_deploy.engine.fixed.engine import FixedEngine
+from snn_deploy.engine.fixed.pipelined import stream
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.schedule import LONGEST_DELAY, depths, lava_delay
 from tests.equivalence.compare import check
 from tests.equivalence.graphs import DT, Draw, chain, graph
 
@@ -120,7 +120,7 @@ def test_relayed_skips_give_the_spikes_of_the_equations(layers, skips):
     net, spikes = deep(layers, skips), Draw(8).spikes(1, 80, (4,), 0.3)
     assert check(net, {"input": spikes}, DT).rates["z"] > 0.02
     network, without = (prepare(g, CONTRACT).network for g in (net, deep(layers, ())))
-    rasters = [float_reference.run(n, {"input": spikes}).rasters["z"] for n in (network, without)]
+    rasters = [float_engine.run(n, {"input": spikes}).rasters["z"] for n in (network, without)]
     assert np.mean(rasters[0] != rasters[1]) > 0.02
 
 
@@ -128,7 +128,7 @@ def test_relayed_integers_keep_their_steps_on_lavas_time_line():
     integers = convert_graph(deep(70, ("input", "l3")), Options(dt=DT, reset="zero", level=0)).network
     depth, spikes = depths(integers), Draw(8).spikes(1, 80, (4,), 0.3)
     assert max(lava_delay(edge, depth) for edge in integers.projections) <= LONGEST_DELAY
-    own = FixedBackend().run_network(integers, {"input": spikes}, record=["z"]).spikes["z"][0]
+    own = FixedEngine().run(integers, {"input": spikes}, record=["z"]).spikes["z"][0]
     late = stream(integers, {"input": spikes}).spikes
     for part in (p for p in integers.populations if p.node == "z"):
         np.testing.assert_array_equal(late[part.name][depth[part.name] :][:80], own[:, part.index])

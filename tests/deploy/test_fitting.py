@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from snn_deploy.convert.artifact import Artifact
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.footprint import describe
 from snn_deploy.deploy import backends
 from snn_deploy.deploy.activity import activity_of_run
-from snn_deploy.deploy.conversion import Options, convert_graph
 from snn_deploy.deploy.fitting import assess_artifact, assess_run, draw_grid
 from snn_deploy.errors import UsageError
 from snn_deploy.hw_profiles.assessment import Choices

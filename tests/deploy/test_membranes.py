@@ -10,9 +10,8 @@ import nir
 import numpy as np
 import pytest
 
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.conversion import Options, convert_graph
-from snn_deploy.deploy.membranes import in_model_units
 from tests.conformance.cases import case
 from tests.equivalence import interpreter
 from tests.equivalence.graphs import DT
@@ -25,9 +24,9 @@ def test_membranes_are_those_of_the_equations(name, tmp_path):
     (node,) = [n for n, x in one.graph.nodes.items() if isinstance(x, getattr(nir, name))]
     wanted = np.moveaxis(interpreter.run(one.graph, inputs, DT)[node], 0, 1)
     artifact = convert_graph(one.graph, Options(seed=1))
-    exact = in_model_units(backends.get("float").run(artifact, inputs), artifact).membranes["output"]
+    exact = backends.get("float").run(artifact, inputs).membranes["output"]
     np.testing.assert_allclose(exact, wanted, rtol=0, atol=1e-10)
-    fixed = in_model_units(backends.get("fixed").run(artifact, inputs), artifact).membranes["output"]
+    fixed = backends.get("fixed").run(artifact, inputs).membranes["output"]
     spread = np.ptp(wanted)
     assert spread > 0.1
     # integers spend a few spikes elsewhere in the hidden layer, and each moves v by a weight

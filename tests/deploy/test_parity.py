@@ -6,8 +6,8 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.convert.certificate import certify
-from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.convert.conversion import Options, convert_graph
+from snn_deploy.deploy.certificate import certify
 from snn_deploy.deploy.parity import compare
 from snn_deploy.errors import UsageError, VerificationMismatch
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.pipeline import prepare
-from snn_deploy.deploy.backends import float_reference
+from snn_deploy.engine import float as float_engine
+from snn_deploy.network.contract import Contract
 from tests.equivalence import interpreter
 
 #: Membranes agree to the rounding of float64 sums of some hundred terms.
@@ -32,7 +32,7 @@ def compare(graph: nir.NIRGraph, inputs: dict[str, np.ndarray], dt: float, feedb
     network = prepare(graph, Contract(dt)).network
     samples, steps = next(iter(inputs.values())).shape[:2]
     flat = {name: x.reshape(samples, steps, -1) for name, x in inputs.items()}
-    run = float_reference.run(network, flat)
+    run = float_engine.run(network, flat)
     mismatches = neuron_steps = 0
     rates, error = {}, 0.0
     populations = {p.name: p for p in network.populations}

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends.norse import import_norse
-from snn_deploy.convert.frontends.norse.walk import to_nir
+from snn_deploy.convert.frontends.norse.graph.walk import to_nir
 from snn_deploy.convert.pipeline import prepare
-from snn_deploy.deploy.backends import float_reference
+from snn_deploy.engine import float as float_engine
+from snn_deploy.network.contract import Contract
 
 norse = import_norse()
 STEPS, SAMPLES = 200, 4
@@ -238,7 +238,7 @@ def own_run(module, shape, raster):
     network = prepare(graph, Contract.resolve(graph.metadata)).network
     (output,) = network.outputs
     population = next(p for p in network.populations if p.name == output.node)
-    run = float_reference.run(network, {"input": raster.reshape(SAMPLES, STEPS, -1)})
+    run = float_engine.run(network, {"input": raster.reshape(SAMPLES, STEPS, -1)})
     if population.spiking:
         return run.rasters[population.name]
     return population.v_reset + population.gap * run.membranes[population.name]

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from snn_deploy.convert.artifact import hash_integers
-from snn_deploy.convert.contract import Contract
+from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.export_net import write_net
 from snn_deploy.convert.frontends import read_model
-from snn_deploy.convert.quantised import QuantisedNetwork
-from snn_deploy.deploy.backends.fixed import FixedBackend
-from snn_deploy.deploy.backends.fixed.pipelined import stream
-from snn_deploy.deploy.conversion import Options, convert_graph
+from snn_deploy.engine.fixed.engine import FixedEngine
+from snn_deploy.engine.fixed.pipelined import stream
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.quantised import QuantisedNetwork
 from tests import net_files as net
 from tests.nir_models import two_layers
 
@@ -194,7 +194,7 @@ def test_netx_gives_our_spikes_with_delays(jobs: dict[str, Job], case: str) -> N
     """Without biases nothing happens before the first spike, so the time lines are one shift apart."""
     job, late = jobs[case], len(DELAYED[case])
     last = job.network.populations[-1].node
-    ours = FixedBackend().run_network(job.network, {"input": job.stimulus[None]}, record=[last]).spikes[last]
+    ours = FixedEngine().run(job.network, {"input": job.stimulus[None]}, record=[last]).spikes[last]
     assert not job.lava()[:late].any()
     _same(job.lava()[late:], ours[0, : STEPS - late])
 
@@ -204,7 +204,7 @@ def test_netx_gives_our_spikes_behind_input_neurons(jobs: dict[str, Job]) -> Non
     job = jobs["input neurons"]
     held = np.broadcast_to(HELD, (1, STEPS, *HELD.shape)).reshape(1, STEPS, -1).astype(np.int32)
     last = job.network.populations[-1].node
-    ours = FixedBackend().run_network(job.network, {"input": held}, record=[last]).spikes[last]
+    ours = FixedEngine().run(job.network, {"input": held}, record=[last]).spikes[last]
     _same(job.lava()[1:], ours[0, :-1])
 
 

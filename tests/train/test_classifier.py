@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.pipeline import prepare
-from snn_deploy.deploy.backends import float_reference
+from snn_deploy.engine import float as float_engine
 from snn_deploy.errors import UsageError
+from snn_deploy.network.contract import Contract
 from snn_deploy.train.classifier import train_chain
 
 
@@ -33,7 +33,7 @@ def test_a_chain_fires_at_the_rate_asked_for_and_learns() -> None:
     network = prepare(graph, Contract.resolve(graph.metadata)).network
     assert [p.v0.size for p in network.populations] == [20, 16]
     assert len(network.projections) == 3
-    rasters = float_reference.run(network, {network.inputs[0].name: patterns(1, 100)[0]}).rasters
+    rasters = float_engine.run(network, {network.inputs[0].name: patterns(1, 100)[0]}).rasters
     for population in network.populations:
         assert 0.08 < rasters[population.name].mean() < 0.25
     # training moved the weights little: each layer is still one gain times what was drawn

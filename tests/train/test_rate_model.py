@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from snn_deploy.convert.frontends.norse.config import Config  # noqa: E402
-from snn_deploy.convert.frontends.norse.modules import build  # noqa: E402
+from snn_deploy.convert.frontends.norse.description.config import Config  # noqa: E402
+from snn_deploy.convert.frontends.norse.description.modules import build  # noqa: E402
 from snn_deploy.train.coding import rate_code  # noqa: E402
 from snn_deploy.train.rate_model import rates, stationary_rate  # noqa: E402
 from snn_deploy.train.unroll import unroll  # noqa: E402

@@ -2,8 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from snn_deploy.convert.frontends.norse.config import Config  # noqa: E402
-from snn_deploy.convert.frontends.norse.modules import build  # noqa: E402
+from snn_deploy.convert.frontends.norse.description.config import Config  # noqa: E402
+from snn_deploy.convert.frontends.norse.description.modules import build  # noqa: E402
 from snn_deploy.train.unroll import unroll  # noqa: E402
 
 DYNAMICS = [

@@ -27,16 +27,16 @@ from snn_deploy.benchmarks.quantisation.targets import (
     SLOW,
     TARGETS,
 )
-from snn_deploy.convert.arrays import FloatArray
 from snn_deploy.convert.artifact import Artifact
+from snn_deploy.convert.calibration import observe
 from snn_deploy.convert.quantise import DecayFit, Evidence, Quantiser
-from snn_deploy.convert.quantised import QuantisedNetwork
-from snn_deploy.deploy.calibration import observe
+from snn_deploy.convert.quantise.search import Search
 from snn_deploy.deploy.parity import compare
-from snn_deploy.deploy.quantisation.search import Search
 from snn_deploy.errors import VerificationMismatch, Violation
 from snn_deploy.files import atomic_write
 from snn_deploy.hw_profiles import load
+from snn_deploy.network.arrays import FloatArray
+from snn_deploy.network.quantised import QuantisedNetwork
 
 NAME = "quantisation"
 _PROFILE = "loihi2"

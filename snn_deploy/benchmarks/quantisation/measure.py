@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from snn_deploy.benchmarks.quantisation.subjects import Subject
-from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray
-from snn_deploy.convert.connections import fan_out, map_weights
-from snn_deploy.convert.quantised import QuantisedNetwork
-from snn_deploy.deploy.backends import float_reference
-from snn_deploy.deploy.backends.stepping import Spikes
-from snn_deploy.deploy.quantisation.gate import counts
-from snn_deploy.deploy.quantisation.parts import run_nodes
+from snn_deploy.convert.quantise.gate import counts
+from snn_deploy.convert.quantise.parts import run_nodes
+from snn_deploy.engine import float as float_engine
+from snn_deploy.engine.stepping import Spikes
+from snn_deploy.network.arrays import AnyArray, FloatArray, IntArray
+from snn_deploy.network.connections import fan_out, map_weights
+from snn_deploy.network.quantised import QuantisedNetwork
 
 _STORED, _TOP = 300, 10
 PERTURBATION = 1e-3
@@ -26,7 +26,7 @@ Rasters = Mapping[str, Spikes]
 
 def exact_rasters(subject: Subject) -> Rasters:
     """The float network on the test inputs, all nodes."""
-    return float_reference.run(subject.network, {subject.input: subject.test}).rasters
+    return float_engine.run(subject.network, {subject.input: subject.test}).rasters
 
 
 def integer_rasters(subject: Subject, network: QuantisedNetwork) -> Rasters:
@@ -65,9 +65,7 @@ def sensitivity(subject: Subject, exact: Rasters) -> dict[str, FloatArray]:
         replace(edge, connection=map_weights(edge.connection, off)) for edge in subject.network.projections
     )
     perturbed = replace(subject.network, projections=edges)
-    return spike_metrics(
-        subject, exact, float_reference.run(perturbed, {subject.input: subject.test}).rasters
-    )
+    return spike_metrics(subject, exact, float_engine.run(perturbed, {subject.input: subject.test}).rasters)
 
 
 def task_metrics(subject: Subject, exact: Rasters, integer: Rasters) -> dict[str, FloatArray]:
@@ -145,7 +143,7 @@ def _jaccard(exact: Rasters, integer: Rasters, nodes: list[str]) -> FloatArray:
 def _reader(subject: Subject) -> FloatArray:
     """Ridge regression of one-hot classes on the float network's output counts."""
     spikes, labels = subject.fitting or (subject.test, subject.labels)
-    rasters = float_reference.run(subject.network, {subject.input: spikes}).rasters
+    rasters = float_engine.run(subject.network, {subject.input: spikes}).rasters
     features = _with_constant(counts(rasters[subject.output]))
     wanted = np.eye(int(labels.max()) + 1)[labels]
     gram = features.T @ features + _RIDGE * np.eye(features.shape[1])

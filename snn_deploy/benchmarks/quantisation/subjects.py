@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snn_deploy.benchmarks.quantisation.targets import FEED_FORWARD, HEAVY, RECURRENT, SLOW
-from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray, SpikeArray
-from snn_deploy.convert.contract import Contract
-from snn_deploy.convert.discrete import DiscreteNetwork
 from snn_deploy.convert.pipeline import prepare
+from snn_deploy.network.arrays import AnyArray, FloatArray, IntArray, SpikeArray
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.discrete import DiscreteNetwork
 
 if TYPE_CHECKING:
     import nir

@@ -23,8 +23,8 @@ from snn_deploy.train.coding import on_off, rate_code
 from snn_deploy.train.recipe import Recipe
 
 if TYPE_CHECKING:
-    from snn_deploy.convert.frontends.norse.config import Config
-    from snn_deploy.convert.frontends.norse.modules import Towers
+    from snn_deploy.convert.frontends.norse.description.config import Config
+    from snn_deploy.convert.frontends.norse.description.modules import Towers
     from snn_deploy.train.loop import Epoch, Progress
 
 NAME = "emoji-captions"

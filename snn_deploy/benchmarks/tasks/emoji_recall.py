@@ -14,10 +14,10 @@ from snn_deploy.benchmarks.tasks import emoji_baselines
 from snn_deploy.benchmarks.tasks import emoji_captions as task
 from snn_deploy.benchmarks.tasks.emoji_data import load_data
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy import backends
 from snn_deploy.deploy.memory import on_minus_off
-from snn_deploy.deploy.result import LayerActivity
+from snn_deploy.engine.result import LayerActivity
+from snn_deploy.network.quantised import QuantisedNetwork
 
 #: Spikes are drawn from disjoint seeds, so that no query is the raster of the item it looks for.
 _GALLERY, _QUERY, _CALIBRATION = 1_000, 2_000, 3_000

@@ -41,7 +41,7 @@ def train_task(  # noqa: PLR0917  one for each option of the verb
     module, config, history = emoji_captions.train(
         encoder, epochs, seed, quick, progress, **dict(overrides or {})
     )
-    from snn_deploy.convert.frontends.norse.checkpoint import save_checkpoint
+    from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
 
     save_checkpoint(output, module, config)
     last = history[-1] if history else None

@@ -14,13 +14,13 @@ from snn_deploy.files import existing_file
 if TYPE_CHECKING:
     import nir
 
-    from snn_deploy.convert.quantised import QuantisedNetwork
+    from snn_deploy.network.quantised import QuantisedNetwork
 
 _READERS = {
     ".nir": "snn_deploy.convert.frontends.nir_file:read_source",
-    ".pt": "snn_deploy.convert.frontends.norse.walk:read_source",
-    ".pth": "snn_deploy.convert.frontends.norse.walk:read_source",
-    ".safetensors": "snn_deploy.convert.frontends.norse.walk:read_source",
+    ".pt": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
+    ".pth": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
+    ".safetensors": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
 }
 #: Formats that count in steps: their readers also take the seconds of one, or None.
 _STEP_READERS = {".net": "snn_deploy.convert.frontends.lavadl:read_source"}

@@ -2,7 +2,7 @@
 
 Neurons become populations; every path of linear nodes between an input or a population and a
 population is composed into one projection. ``primitives`` has one function a linear primitive,
-``snn_deploy.convert.neurons`` one class a neuron; a NIR class that is in neither is refused by name.
+``snn_deploy.network.neurons`` one class a neuron; a NIR class that is in neither is refused by name.
 """
 
 from __future__ import annotations

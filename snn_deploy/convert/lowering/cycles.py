@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from snn_deploy.convert.network import Projection
 from snn_deploy.errors import ModelNotSupported, Violation
+from snn_deploy.network.network import Projection
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -10,16 +10,16 @@ from typing import Any
 import nir
 import numpy as np
 
-from snn_deploy.convert.arrays import frozen
 from snn_deploy.convert.canonical import canonical
 from snn_deploy.convert.compose import identity
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.lowering.cycles import delay_cycles
 from snn_deploy.convert.lowering.signal import Path, Shape, Signal, joined, merge
 from snn_deploy.convert.lowering.transform import require_shape, stated_shape, transform, unsupported
-from snn_deploy.convert.network import Input, Network, Output, Population, Projection
-from snn_deploy.convert.neurons import MODELS, Neuron
 from snn_deploy.errors import ModelNotSupported, Violation
+from snn_deploy.network.arrays import frozen
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Input, Network, Output, Population, Projection
+from snn_deploy.network.neurons import MODELS, Neuron
 
 #: Widths of graded spikes, a sign among the bits; Lava carries up to 24.
 _MESSAGE_BITS = (2, 25)

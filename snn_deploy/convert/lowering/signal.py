@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray
 from snn_deploy.convert.compose import add, compose, drive, identity
-from snn_deploy.convert.connections import Connection
+from snn_deploy.network.arrays import FloatArray
+from snn_deploy.network.connections import Connection
 
 Shape = tuple[int, ...]
 

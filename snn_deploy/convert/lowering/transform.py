@@ -10,11 +10,11 @@ from typing import Any
 import nir
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray, frozen
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.lowering.signal import Shape, Signal
-from snn_deploy.convert.neurons import MODELS
 from snn_deploy.errors import ModelNotSupported, Violation
+from snn_deploy.network.arrays import FloatArray, frozen
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.neurons import MODELS
 
 _log = logging.getLogger(__name__)
 

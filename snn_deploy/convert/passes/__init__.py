@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from snn_deploy.convert.network import Network
 from snn_deploy.convert.passes.decay import as_euler_steps
 from snn_deploy.convert.passes.relay import relay_long_delays
+from snn_deploy.network.network import Network
 
 _PASSES = (as_euler_steps, relay_long_delays)
 

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from snn_deploy.convert.network import Network, Population
+from snn_deploy.network.network import Network, Population
 
 
 def as_euler_steps(network: Network) -> Network:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray, IntArray
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import FloatArray, IntArray
 
 
 def largest_bias(profile: Profile) -> float:

@@ -14,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray, frozen
-from snn_deploy.convert.connections import Connection, Conv2d, Dense, Sparse, map_weights, synapses, weights
-from snn_deploy.convert.discrete import DiscreteProjection
 from snn_deploy.errors import Violation
+from snn_deploy.network.arrays import AnyArray, FloatArray, IntArray, frozen
+from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse, map_weights, synapses, weights
+from snn_deploy.network.discrete import DiscreteProjection
 
 #: A sparse projection is filled up to this many entries.
 _FILL_LIMIT = 4_000_000

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import IntArray
-from snn_deploy.convert.discrete import DiscretePopulation
 from snn_deploy.convert.quantise.evidence import DecayFit
-from snn_deploy.convert.quantised import QuantisedPopulation
 from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import IntArray
+from snn_deploy.network.discrete import DiscretePopulation
+from snn_deploy.network.quantised import QuantisedPopulation
 
 #: A decay that moves by more than this share when rounded is worth a warning.
 WARN_ABOVE = 0.01

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from snn_deploy.convert.arrays import FloatArray, SpikeArray
+from snn_deploy.network.arrays import FloatArray, SpikeArray
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray, IntArray
 from snn_deploy.errors import UsageError
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import FloatArray, IntArray
 
 #: Widest distance of the exponents of two disjoint planes.
 _DISJOINT_DISTANCE = 6

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_deploy.convert.arrays import IntArray, frozen
-from snn_deploy.convert.connections import Connection, Dense, Sparse, synapses
-from snn_deploy.convert.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
 from snn_deploy.convert.quantise.decays import round_decays
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import IntArray, frozen
+from snn_deploy.network.connections import Connection, Dense, Sparse, synapses
+from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray, frozen
-from snn_deploy.convert.discrete import DiscretePopulation
 from snn_deploy.convert.quantise import decays
 from snn_deploy.convert.quantise.biases import round_bias
 from snn_deploy.convert.quantise.blocks import Block, block
@@ -29,14 +27,16 @@ from snn_deploy.convert.quantise.planes import cut, describe, projections
 from snn_deploy.convert.quantise.report import population_row
 from snn_deploy.convert.quantise.rounding import Columns, correct_bias, descend, round_nearest
 from snn_deploy.convert.quantise.scale import ceilings, choose_scale, relative_error, violations
-from snn_deploy.convert.quantised import (
+from snn_deploy.errors import Violation
+from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import FloatArray, frozen
+from snn_deploy.network.discrete import DiscretePopulation
+from snn_deploy.network.quantised import (
     STATE_SHIFT,
     UNREACHABLE_VTH,
     QuantisedPopulation,
     QuantisedProjection,
 )
-from snn_deploy.errors import Violation
-from snn_deploy.hw_profiles import Profile
 
 #: Candidate scales are compared on whole rows of about this many weights of each block.
 _COMPARED_WEIGHTS = 1 << 14

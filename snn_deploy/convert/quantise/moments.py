@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray, SpikeArray
-from snn_deploy.convert.connections import Connection, Conv2d
 from snn_deploy.convert.quantise.blocks import Block
+from snn_deploy.network.arrays import FloatArray, SpikeArray
+from snn_deploy.network.connections import Connection, Conv2d
 
 #: Moments are averaged over at most this many (sample, step) pairs.
 _PAIRS = 6000

@@ -7,9 +7,6 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray, IntArray
-from snn_deploy.convert.connections import weights
-from snn_deploy.convert.discrete import DiscreteNetwork
 from snn_deploy.convert.quantise import decays
 from snn_deploy.convert.quantise.blocks import finite_violations
 from snn_deploy.convert.quantise.evidence import Evidence
@@ -26,9 +23,12 @@ from snn_deploy.convert.quantise.layer import (
     quantise_group,
 )
 from snn_deploy.convert.quantise.report import tail_ratio
-from snn_deploy.convert.quantised import QuantisedNetwork, QuantisedPopulation
 from snn_deploy.errors import ModelNotSupported, UsageError, Violation
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import FloatArray, IntArray
+from snn_deploy.network.connections import weights
+from snn_deploy.network.discrete import DiscreteNetwork
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation
 
 #: Weights whose largest is this many times the mean need residuals even at 7 and 8 bits.
 _HEAVY_TAIL = 6.0

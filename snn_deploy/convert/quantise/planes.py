@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray
-from snn_deploy.convert.connections import Connection, Dense, weights
 from snn_deploy.convert.quantise.blocks import Block, sparse
 from snn_deploy.convert.quantise.grids import Grid
 from snn_deploy.convert.quantise.groups import Piece
-from snn_deploy.convert.quantised import QuantisedProjection, SignMode
+from snn_deploy.network.arrays import AnyArray, FloatArray, IntArray
+from snn_deploy.network.connections import Connection, Dense, weights
+from snn_deploy.network.quantised import QuantisedProjection, SignMode
 
 #: A dense plane with fewer nonzero weights than this share is stored as compressed rows; one sign's is not.
 _SPARSE_BELOW = 0.35

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray
-from snn_deploy.convert.connections import synapses
-from snn_deploy.convert.discrete import DiscretePopulation
 from snn_deploy.convert.quantise import decays
-from snn_deploy.convert.quantised import STATE_SHIFT, QuantisedPopulation, QuantisedProjection
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import FloatArray
+from snn_deploy.network.connections import synapses
+from snn_deploy.network.discrete import DiscretePopulation
+from snn_deploy.network.quantised import STATE_SHIFT, QuantisedPopulation, QuantisedProjection
 
 
 def population_row(

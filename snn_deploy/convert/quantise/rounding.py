@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_deploy.convert.arrays import AnyArray, FloatArray
 from snn_deploy.convert.quantise.moments import Moments
+from snn_deploy.network.arrays import AnyArray, FloatArray
 
 #: Ridge in units of the mean diagonal of H; .05 to 1 differ little.
 _RIDGE = 0.3

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray
-from snn_deploy.convert.discrete import DiscretePopulation
 from snn_deploy.convert.quantise.biases import largest_bias
 from snn_deploy.convert.quantise.evidence import Extremes
 from snn_deploy.convert.quantise.groups import Group
-from snn_deploy.convert.quantised import STATE_SHIFT
 from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import FloatArray
+from snn_deploy.network.discrete import DiscretePopulation
+from snn_deploy.network.quantised import STATE_SHIFT
 
 #: Headroom beyond what calibration observed: against the wrap of u, the input port, the clip of v.
 _U_MARGIN, _DRIVE_MARGIN, _V_MARGIN = 2.0, 1.25, 1.2

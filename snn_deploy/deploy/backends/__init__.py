@@ -1,26 +1,37 @@
-"""The engines that run an artifact. To add one, write its module and name it in ``_BACKENDS``."""
+"""The backends that run an artifact: one module of this folder each, named as the backend is.
+
+To add one, write its module: a subclass of :class:`~snn_deploy.deploy.backends.base.Backend`, and
+``BACKEND = ThatClass``. ``run``, ``parity``, ``support``, the help and the conformance suite find it here.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from inspect import signature
-from typing import Any
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
 
-from snn_deploy.deploy.backends.base import Backend
 from snn_deploy.errors import UsageError
 
-_BACKENDS = {
-    "float": "snn_deploy.deploy.backends.float_reference:FloatBackend",
-    "fixed": "snn_deploy.deploy.backends.fixed:FixedBackend",
-    "lava": "snn_deploy.deploy.backends.lava.backend:LavaBackend",
-    "loihi2": "snn_deploy.deploy.backends.lava.loihi2:Loihi2Backend",
-    "auto": "snn_deploy.deploy.backends.auto:AutoBackend",
-}
+if TYPE_CHECKING:
+    from snn_deploy.deploy.backends.base import Backend
+
+_NOT_BACKENDS = {"base"}
 
 
+@cache
 def names() -> tuple[str, ...]:
-    """Names of all backends, available here or not."""
-    return tuple(_BACKENDS)
+    """Names of all backends, available here or not, in alphabetical order; none of them is imported."""
+    return tuple(sorted(module.name for module in iter_modules(__path__) if module.name not in _NOT_BACKENDS))
+
+
+def kind(name: str) -> type[Backend]:
+    """The class of the backend of that name; raises UsageError for an unknown one."""
+    if name not in names():
+        raise UsageError("unknown backend", where="--backend", found=name, allowed=", ".join(names()))
+    found: type[Backend] = import_module(f"{__name__}.{name}").BACKEND
+    return found
 
 
 def get(name: str, **options: Any) -> Backend:
@@ -28,15 +39,16 @@ def get(name: str, **options: Any) -> Backend:
 
     Raises UsageError for an unknown backend or an option that it does not have.
     """
-    if name not in _BACKENDS:
-        raise UsageError("unknown backend", where="--backend", found=name, allowed=", ".join(_BACKENDS))
-    module, _, attribute = _BACKENDS[name].partition(":")
-    kind = getattr(import_module(module), attribute)
+    cls = kind(name)
     given = {key: value for key, value in options.items() if value is not None}
-    unknown = sorted(set(given) - set(signature(kind).parameters))
+    unknown = sorted(set(given) - set(signature(cls).parameters))
     if unknown:
         raise UsageError(
             "this backend has no such option", where=f"--backend {name}", found=", ".join(unknown)
         )
-    backend: Backend = kind(**given)
-    return backend
+    return cls(**given)
+
+
+def references() -> tuple[str, ...]:
+    """Names of the backends that ``parity`` can compare ``fixed`` with."""
+    return tuple(name for name in names() if name != "fixed" and kind(name).claim)

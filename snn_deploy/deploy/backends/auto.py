@@ -8,18 +8,21 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.deploy.backends.base import Availability, Backend, InputSpikes, Progress
-from snn_deploy.deploy.backends.lava.backend import LavaBackend
-from snn_deploy.deploy.backends.lava.loihi2 import Loihi2Backend
-from snn_deploy.deploy.result import RunResult
+from snn_deploy.deploy.backends.base import Availability, Backend
+from snn_deploy.deploy.backends.lava import LavaBackend
+from snn_deploy.deploy.backends.loihi2 import Loihi2Backend
+from snn_deploy.engine.chunks import Progress
+from snn_deploy.engine.inputs import InputSpikes
+from snn_deploy.engine.result import RunResult
 
 _LOG = logging.getLogger(__name__)
 
 
-class AutoBackend:
+class AutoBackend(Backend):
     """Runs on ``loihi2`` if it is available, else on ``lava``; the result names the one used."""
 
     name = "auto"
+    exact = True
 
     def availability(self) -> Availability:
         """What ``auto`` would take here."""
@@ -27,22 +30,24 @@ class AutoBackend:
         found = chosen.availability()
         return Availability(found.available, f"{chosen.name}: {found.reason}" + (f" ({why})" if why else ""))
 
-    def run(
+    def _run(
         self,
         artifact: Artifact,
         inputs: InputSpikes,
-        *,
-        record: Collection[str] = (),
-        batch: int | None = None,
-        progress: Progress | None = None,
+        record: Collection[str],
+        batch: int | None,
+        progress: Progress | None,
     ) -> RunResult:
         """Run on the chosen backend; ``notes["fallback"]`` says why it is not the board."""
         chosen, why = _choose()
         if why:
             _LOG.warning("running on %s: %s", chosen.name, why)
-        result = chosen.run(artifact, inputs, record=record, batch=batch, progress=progress)
+        result = chosen._run(artifact, inputs, record, batch, progress)
         notes = {**result.notes, "requested": self.name, **({"fallback": why} if why else {})}
         return replace(result, notes=MappingProxyType(notes))
+
+
+BACKEND = AutoBackend
 
 
 def _choose() -> tuple[Backend, str]:

@@ -1,22 +1,17 @@
-"""What a backend is: a name, whether it can run here, and ``run``."""
+"""What a backend is: a name, what it claims, whether it can run here, and ``run``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.deploy.result import RunResult
-
-#: Input name -> uint8 (samples, steps, neurons), 0/1; an input that is left out stays silent.
-InputSpikes = Mapping[str, NDArray[np.uint8]]
-
-#: Called with the number of finished samples.
-Progress = Callable[[int], None]
+from snn_deploy.deploy.membranes import in_model_units
+from snn_deploy.engine.chunks import Progress
+from snn_deploy.engine.inputs import InputSpikes
+from snn_deploy.engine.result import RunInterrupted, RunResult
 
 
 @dataclass(frozen=True)
@@ -27,12 +22,22 @@ class Availability:
     reason: str
 
 
-class Backend(Protocol):
-    """One engine. Results are in the network's own time, whatever the engine's latency."""
+class Backend(ABC):
+    """One way to run an artifact. Results are in the network's own time, whatever the latency.
 
-    name: str
+    claim: what an equal parity certificate against this backend says; empty where it is no reference.
+    exact: it runs the artifact's integers, so that its spikes must equal ``fixed``'s.
+    cause: why spikes may differ from ``fixed``'s.
+    """
 
-    def availability(self) -> Availability: ...
+    name: ClassVar[str]
+    claim: ClassVar[str] = ""
+    exact: ClassVar[bool] = False
+    cause: ClassVar[str] = "engine"
+
+    @abstractmethod
+    def availability(self) -> Availability:
+        """Whether it can run here; asking must be cheap and never raises."""
 
     def run(
         self,
@@ -43,10 +48,28 @@ class Backend(Protocol):
         batch: int | None = None,
         progress: Progress | None = None,
     ) -> RunResult:
-        """Run all samples.
+        """Run all samples; membranes of read-outs are float64 in the model's units.
 
-        inputs: see :data:`InputSpikes`; all share (samples, steps). record: nodes whose rasters to keep.
-        batch: samples at a time, None lets the backend choose.
-        Raises BackendUnavailable where it cannot run.
+        inputs: input name -> (samples, steps, neurons), see :data:`InputSpikes`; all share samples and steps.
+        record: nodes whose rasters to keep. batch: samples at a time, None lets the backend choose.
+        progress: called with the number of finished samples.
+        Raises BackendUnavailable where it cannot run, UsageError for inputs that do not fit, and
+        RunInterrupted on a KeyboardInterrupt.
         """
-        ...
+        try:
+            return in_model_units(self._run(artifact, inputs, record, batch, progress), artifact)
+        except RunInterrupted as stop:
+            if stop.finished is None:
+                raise
+            raise RunInterrupted(in_model_units(stop.finished, artifact)) from stop
+
+    @abstractmethod
+    def _run(
+        self,
+        artifact: Artifact,
+        inputs: InputSpikes,
+        record: Collection[str],
+        batch: int | None,
+        progress: Progress | None,
+    ) -> RunResult:
+        """Run all samples; membranes as the engine computes them, see :class:`RunResult`."""

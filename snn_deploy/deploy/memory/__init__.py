@@ -6,10 +6,10 @@ and follows chains of links; ``edge_table_chain`` is the baseline to print besid
 """
 
 from snn_deploy.deploy.memory.associative import AssociativeMemory as AssociativeMemory
-from snn_deploy.deploy.memory.chain import Chain as Chain
-from snn_deploy.deploy.memory.chain import Hop as Hop
 from snn_deploy.deploy.memory.chain import edge_table_chain as edge_table_chain
+from snn_deploy.deploy.memory.results import Chain as Chain
 from snn_deploy.deploy.memory.results import Hit as Hit
+from snn_deploy.deploy.memory.results import Hop as Hop
 from snn_deploy.deploy.memory.results import Link as Link
 from snn_deploy.deploy.memory.results import MemoryStats as MemoryStats
 from snn_deploy.deploy.memory.vectors import UnitVectors as UnitVectors

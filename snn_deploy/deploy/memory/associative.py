@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from snn_deploy.deploy.memory.caches import Caches
-from snn_deploy.deploy.memory.chain import Chain, Hop
 from snn_deploy.deploy.memory.checks import check_positive, checked_id
 from snn_deploy.deploy.memory.codes import SignedHadamard, SparseCoder, UnitStatistics
 from snn_deploy.deploy.memory.contents import Contents, joined
@@ -25,7 +24,7 @@ from snn_deploy.deploy.memory.filters import Filter, matching_ids
 from snn_deploy.deploy.memory.fitting import fit, fit_if_due
 from snn_deploy.deploy.memory.hops import POLICIES, Cue
 from snn_deploy.deploy.memory.opening import DEFAULT_FIT_AT, open_database
-from snn_deploy.deploy.memory.results import Hit, Link, MemoryStats
+from snn_deploy.deploy.memory.results import Chain, Hit, Hop, Link, MemoryStats
 from snn_deploy.deploy.memory.snapshot import read_snapshot, snapshot_path, write_snapshot
 from snn_deploy.deploy.memory.vectors import Float32, checked_keys
 from snn_deploy.errors import SnnDeployError, UsageError, Violation

@@ -30,6 +30,41 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Hop:
+    """One recalled association.
+
+    ``id`` and ``meta`` of the recalled item. ``overlap`` in [0, 1], 1 being exact: for the policy
+    ``threshold`` the share of the cue's winners that its best stored cue has, for ``hebbian`` and
+    ``willshaw`` the share of winners that the recalled code has in common with the item's stored code.
+    """
+
+    id: int
+    overlap: float
+    meta: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a chain recalled.
+
+    ``start`` is the item the cue was cleaned up to and ``start_score`` its cosine with the cue (1 for an
+    id); ``path`` the hops in order; ``stopped`` why it ended: ``hops`` (all were made), ``confidence``
+    (the next one was below stop_confidence) or ``no association``.
+    """
+
+    start: int
+    start_score: float
+    policy: str
+    path: tuple[Hop, ...]
+    stopped: str
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the recalled items, without the start."""
+        return tuple(hop.id for hop in self.path)
+
+
+@dataclass(frozen=True)
 class MemoryStats:
     """Sizes and state of a memory.
 

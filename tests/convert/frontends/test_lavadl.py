@@ -12,14 +12,15 @@ import pytest
 from scipy.signal import correlate
 
 from snn_deploy.convert.artifact import Artifact, hash_integers
+from snn_deploy.convert.conversion import Options, convert_file
 from snn_deploy.convert.export_net import write_net
 from snn_deploy.convert.frontends import read_model
-from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy import backends
 from snn_deploy.deploy.backends.fixed import FixedBackend
-from snn_deploy.deploy.backends.fixed.pipelined import stream
-from snn_deploy.deploy.conversion import Options, convert_file
+from snn_deploy.engine.fixed.engine import FixedEngine
+from snn_deploy.engine.fixed.pipelined import stream
 from snn_deploy.errors import ModelNotSupported, UnsafeFile
+from snn_deploy.network.quantised import QuantisedNetwork
 from tests import net_files as net
 
 STEPS = 50
@@ -68,7 +69,7 @@ def test_oxford_on_lava_equals_netx(artifact: Artifact, netx_run: tuple[Any, Any
 
 def test_the_graph_holds_the_same_network(artifact: Artifact, netx_run: tuple[Any, Any]) -> None:
     """The float run rounds no product, so it may differ by spikes, not by what the network computes."""
-    discrete = artifact.discrete()
+    discrete = artifact.discrete
     assert [p.name for p in discrete.populations] == [p.name for p in artifact.network.populations]
     assert [p.shape for p in discrete.populations] == list(artifact.network.nodes.values())
     given = netx_run[0][None, :300]
@@ -93,7 +94,7 @@ def _ours(network: QuantisedNetwork, spikes: Any) -> Any:
     """Spikes of the last layer, (steps, neurons)."""
     last = network.populations[-1].node
     given = spikes.reshape(1, STEPS, -1)
-    return FixedBackend().run_network(network, {"input": given}, record=[last]).spikes[last][0]
+    return FixedEngine().run(network, {"input": given}, record=[last]).spikes[last][0]
 
 
 def _cuba(drive: Any, cuba: dict[str, Any], bias: Any = 0, back: Any = None) -> Any:
@@ -156,7 +157,7 @@ def test_delays_of_each_shape(tmp_path: Path, shape: tuple[int, int]) -> None:
         drive[d:, i] += weight[i, j] * spikes[: STEPS - d, j]
     np.testing.assert_array_equal(_ours(network, spikes), _cuba(drive, net.neuron()))
     artifact = convert_file(tmp_path / "made.net", Options())
-    float_edges = {(e.source, e.target, e.delay) for e in artifact.discrete().projections}
+    float_edges = {(e.source, e.target, e.delay) for e in artifact.discrete.projections}
     assert float_edges == {(e.source, e.target, e.delay) for e in network.projections}
 
 
@@ -193,7 +194,7 @@ def test_pooling_pads_below_and_average_is_the_mean(tmp_path: Path) -> None:
     summed = 90 * padded.reshape(STEPS, 2, 3, 2, 2, 2).sum(axis=(3, 5)).reshape(STEPS, 12)
     fired = _cuba(summed, net.neuron())
     given = {"input": spikes.reshape(1, STEPS, -1)}
-    result = FixedBackend().run_network(network, given, record=["layer1"])
+    result = FixedEngine().run(network, given, record=["layer1"])
     np.testing.assert_array_equal(result.spikes["layer1"][0], fired)
     scale = 64 * network.populations[-1].scale
     np.testing.assert_allclose(
@@ -217,7 +218,7 @@ def test_a_layer_without_neurons_sums_up(tmp_path: Path) -> None:
     del made["neuron"]
     network = _integers(_file(tmp_path, made))
     spikes = _spikes(4)
-    result = FixedBackend().run_network(network, {"input": spikes[None]})
+    result = FixedEngine().run(network, {"input": spikes[None]})
     expected = 64 * np.cumsum(spikes @ np.arange(-6, 6).reshape(3, 4).T.astype(np.int64), axis=0)
     np.testing.assert_array_equal(result.membranes["output"][0], expected)
 

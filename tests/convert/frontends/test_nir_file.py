@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from nir.ir.graph import Identity
 
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends import read_model
 from snn_deploy.convert.frontends.nir_file import read_graph, write_graph
 from snn_deploy.convert.pipeline import prepare
-from snn_deploy.deploy.backends import float_reference
+from snn_deploy.engine import float as float_engine
 from snn_deploy.errors import ModelNotSupported, UnsafeFile, UsageError
+from snn_deploy.network.contract import Contract
 from tests.equivalence import interpreter
 from tests.equivalence.compare import check
 from tests.equivalence.graphs import DT, Draw, chain, graph
@@ -174,8 +174,8 @@ def test_export_is_a_file_that_runs_the_same_and_states_its_contract(tmp_path, n
     assert contract == CONTRACT
     shape = prepared.network.inputs[0].shape
     raster = Draw(1).spikes(2, 60, shape, 0.4).reshape(2, 60, -1)
-    first = float_reference.run(prepared.network, {"input": raster})
-    second = float_reference.run(prepare(again, contract).network, {"input": raster})
+    first = float_engine.run(prepared.network, {"input": raster})
+    second = float_engine.run(prepare(again, contract).network, {"input": raster})
     assert sum(r.sum() for n, r in first.rasters.items() if n != "input") > 0
     for node, spikes in first.rasters.items():
         np.testing.assert_array_equal(second.rasters[node], spikes)
@@ -200,7 +200,7 @@ def test_development_graphs_convert_exactly(shared_data, name):
     steps = 40 if "cnn" in name else 2000
     spikes = Draw(3).spikes(2, steps, shape, 0.1 if "cnn" in name else 0.5)
     network = prepare(source.graph, contract).network
-    own = float_reference.run(network, {entry: spikes.reshape(2, steps, -1)})
+    own = float_engine.run(network, {entry: spikes.reshape(2, steps, -1)})
     expected = interpreter.run(source.graph, {entry: spikes}, dt)
     silent = {"lif2"}  # its threshold of 20 lies above what a weight of 1 can reach, in the source too
     for node, values in expected.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snn_deploy.convert.connections import Conv2d, Dense
 from snn_deploy.convert.quantise.biases import round_bias
 from snn_deploy.convert.quantise.blocks import block
 from snn_deploy.convert.quantise.moments import Arriving, Moments, moments
@@ -17,6 +16,7 @@ from snn_deploy.convert.quantise.rounding import (
     weighted_error,
 )
 from snn_deploy.hw_profiles import load
+from snn_deploy.network.connections import Conv2d, Dense
 
 PROFILE = load("loihi2")
 

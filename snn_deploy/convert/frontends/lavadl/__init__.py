@@ -2,7 +2,7 @@
 
 A step of the network is a step of the file: spikes pass through all layers within it, and a layer's bias
 acts from the layer's first step on, as in netx with a ``reset_interval``. netx without one lets biases act
-while the first spikes are still on their way; :mod:`snn_deploy.deploy.backends.fixed.pipelined` repeats that.
+while the first spikes are still on their way; :mod:`snn_deploy.engine.fixed.pipelined` repeats that.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends import Source
 from snn_deploy.convert.hdf5 import open_checked, read_tree
 from snn_deploy.errors import ModelNotSupported, UnsafeFile, Violation
+from snn_deploy.network.contract import Contract
 
 if TYPE_CHECKING:
     from snn_deploy.convert.frontends.lavadl.layers import Model
@@ -33,7 +33,7 @@ def read_source(path: Path, dt: float | None = None) -> Source:
     """
     from snn_deploy.convert.frontends.lavadl.graph import nir_graph
     from snn_deploy.convert.frontends.lavadl.integers import integer_network
-    from snn_deploy.convert.frontends.lavadl.layers import read_layers
+    from snn_deploy.convert.frontends.lavadl.reading import read_layers
 
     with open_checked(path, "lava-dl network (.net)") as handle:
         tree = read_tree(handle)
@@ -59,8 +59,8 @@ def read_source(path: Path, dt: float | None = None) -> Source:
 
 def _warn_of_netx(path: Path, model: Model) -> None:
     """Name the matrices on which netx itself is wrong: its run will not be ours."""
-    from snn_deploy.convert.connections import Dense
     from snn_deploy.convert.frontends.lavadl.layers import clipped_by_netx
+    from snn_deploy.network.connections import Dense
 
     for layer in model.layers:
         for name, connection in (("weight", layer.connection), ("weight_rec", layer.recurrent)):

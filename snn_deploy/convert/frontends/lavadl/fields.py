@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import IntArray
 from snn_deploy.errors import ModelNotSupported, Violation
+from snn_deploy.network.arrays import IntArray
 
 
 class Fields:

@@ -11,9 +11,9 @@ from typing import Any
 import nir
 import numpy as np
 
-from snn_deploy.convert.connections import Connection, Conv2d, map_weights, synapses
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends.lavadl.layers import UNITY, Layer, Model
+from snn_deploy.network.connections import Connection, Conv2d, map_weights, synapses
+from snn_deploy.network.contract import Contract
 
 #: Steps of the time constant of a state that does not decay.
 _ENDLESS = float(1 << 24)

@@ -11,12 +11,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snn_deploy.convert.arrays import IntArray, frozen
-from snn_deploy.convert.connections import Connection, Sparse, map_weights, synapses, weights
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.frontends.lavadl.layers import Layer, Model
-from snn_deploy.convert.network import Input, Output
-from snn_deploy.convert.quantised import (
+from snn_deploy.network.arrays import IntArray, frozen
+from snn_deploy.network.connections import Connection, Sparse, map_weights, synapses, weights
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Input, Output
+from snn_deploy.network.quantised import (
     QuantisedNetwork,
     QuantisedPopulation,
     QuantisedProjection,

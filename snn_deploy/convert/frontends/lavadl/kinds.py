@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.arrays import IntArray, frozen
-from snn_deploy.convert.connections import Conv2d, Dense, Sparse, size
 from snn_deploy.convert.frontends.lavadl.fields import Fields
 from snn_deploy.convert.frontends.lavadl.layers import UNITY, Cuba, Layer, Shape
-from snn_deploy.convert.quantised import UNREACHABLE_VTH
+from snn_deploy.network.arrays import IntArray, frozen
+from snn_deploy.network.connections import Conv2d, Dense, Sparse, size
+from snn_deploy.network.quantised import UNREACHABLE_VTH
 
 #: Longest synaptic delay that netx takes; it clamps longer ones.
 LONGEST_DELAY = 62

@@ -7,13 +7,13 @@ from typing import Any
 import nir
 import numpy as np
 
-from snn_deploy.convert.arrays import FloatArray
 from snn_deploy.convert.compose import scale_rows
-from snn_deploy.convert.connections import Dense
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.lowering.signal import Signal
 from snn_deploy.convert.lowering.transform import numbers, require_shape, transform
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.arrays import FloatArray
+from snn_deploy.network.connections import Dense
+from snn_deploy.network.contract import Contract
 
 
 @transform.register

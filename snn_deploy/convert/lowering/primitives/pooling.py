@@ -7,12 +7,12 @@ from typing import Any
 import nir
 import numpy as np
 
-from snn_deploy.convert.arrays import frozen
-from snn_deploy.convert.connections import Conv2d
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.lowering.signal import Signal
 from snn_deploy.convert.lowering.transform import integers, transform
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.arrays import frozen
+from snn_deploy.network.connections import Conv2d
+from snn_deploy.network.contract import Contract
 
 
 @transform.register

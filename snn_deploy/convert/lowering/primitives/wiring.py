@@ -9,10 +9,10 @@ import numpy as np
 from nir.ir.graph import Identity  # not among the names that nir exports
 
 from snn_deploy.convert.compose import keep_rows
-from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.lowering.signal import Path, Signal
 from snn_deploy.convert.lowering.transform import REFUSED, numbers, require_shape, stated_shape, transform
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.contract import Contract
 
 REFUSED[nir.Threshold] = (
     "a Threshold node fires on its input alone; Loihi's neurons have a state, and only those of NIR's neuron "

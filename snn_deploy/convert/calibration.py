@@ -1,0 +1,118 @@
+"""Calibration: run the float network on example spikes and note what quantisation must know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_deploy.convert.quantise import DecayFit, Evidence, Extremes
+from snn_deploy.convert.quantise.decays import kept_decays, round_decays
+from snn_deploy.engine.float import FloatNeurons, FloatSynapses
+from snn_deploy.engine.inputs import graded_range
+from snn_deploy.engine.stepping import Spikes, State, simulate
+from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
+
+#: Generated calibration spikes: samples, steps, and the rates of the first and the last sample, before
+#: they are shuffled. Inputs may be sparse, so most samples are.
+_SAMPLES, _STEPS, _RATES = 32, 60, (0.3, 0.005)
+#: Membranes between these fractions of the threshold decide the gain of rounded decays.
+_FIT_RANGE = (0.2, 3.0)
+#: A trough of v tells at a later spike if more than this of it, in thresholds, is left; so many of the
+#: telling ones must stay above the clip of v.
+_TELLING, _TROUGHS_KEPT = 0.02, 0.995
+
+
+class _Observed(FloatNeurons):
+    """FloatNeurons with a shadow whose decays are rounded and whose resets follow the float spikes."""
+
+    def __init__(self, population: DiscretePopulation, profile: Profile) -> None:
+        super().__init__(population)
+        self._exact = population
+        self._du, self._dv = kept_decays(*round_decays(population, profile), profile)
+
+    def start(self, samples: int) -> State:
+        state = super().start(samples)
+        self.u, self.v = (float(np.abs(part).max(initial=0.0)) for part in state)
+        self.drive = 0.0
+        self._trough, self._memory = np.zeros((samples, self.size)), np.ones((samples, self.size))
+        self._troughs: list[NDArray[np.float64]] = []
+        self._shadow_u, self._shadow_v = (part.copy() for part in state)
+        self.overlap, self.power = np.zeros(self.size), np.zeros(self.size)
+        return state
+
+    def step(self, state: State, drive: NDArray[np.float64]) -> NDArray[np.bool_]:
+        before = state[1] * (1 - self._exact.dv)
+        fired = super().step(state, drive)
+        potential = before + state[0] + self._exact.bias
+        self.drive = max(self.drive, float(np.abs(drive).max(initial=0.0)))
+        self.u = max(self.u, float(np.abs(state[0]).max(initial=0.0)))
+        self._sink(state[1], fired)
+        self._fit(potential, drive, fired)
+        return fired
+
+    @property
+    def depth(self) -> float:
+        """The depth of v that the integers must hold: see :class:`Extremes`."""
+        if not self._exact.spiking:
+            return self.v
+        troughs = np.concatenate(self._troughs) if self._troughs else np.zeros(0)
+        return float(np.quantile(troughs, _TROUGHS_KEPT)) if troughs.size else 0.0
+
+    def _sink(self, v: NDArray[np.float64], fired: NDArray[np.bool_]) -> None:
+        """Note how deep v was before each spike, where that depth still told at the spike."""
+        self.v = max(self.v, float(np.abs(v).max(initial=0.0)))
+        telling = fired & (self._trough * self._memory > _TELLING)
+        self._troughs.append(self._trough[telling])
+        self._memory *= 1 - self._exact.dv
+        deeper = -v > self._trough
+        self._trough = np.where(fired, 0.0, np.where(deeper, -v, self._trough))
+        self._memory[deeper | fired] = 1.0
+
+    def _fit(
+        self, potential: NDArray[np.float64], drive: NDArray[np.float64], fired: NDArray[np.bool_]
+    ) -> None:
+        self._shadow_u = self._shadow_u * (1 - self._du) + drive
+        self._shadow_v = self._shadow_v * (1 - self._dv) + self._shadow_u + self._exact.bias
+        low, high = _FIT_RANGE
+        inside = (potential > low) & (potential < high) if self._exact.spiking else np.ones_like(fired)
+        rounded = np.where(inside, self._shadow_v, 0.0)
+        self.overlap += np.einsum("sn,sn->n", potential, rounded)
+        self.power += np.einsum("sn,sn->n", rounded, rounded)
+        self._shadow_v[fired] = 0.0
+
+
+def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spikes]) -> Evidence:
+    """Run the float network on ``inputs`` (samples, steps, neurons) by input name; return what it did."""
+    neurons = {population.name: _Observed(population, profile) for population in network.populations}
+    synapses = [FloatSynapses(projection) for projection in network.projections]
+    rasters = simulate(network, neurons, synapses, inputs)
+    return Evidence(
+        rasters,
+        {name: Extremes(n.u, n.drive, n.depth) for name, n in neurons.items()},
+        {name: DecayFit(n.overlap, n.power) for name, n in neurons.items()},
+    )
+
+
+def generated_spikes(
+    network: DiscreteNetwork, seed: int, samples: int = _SAMPLES, steps: int = _STEPS
+) -> dict[str, NDArray[Any]]:
+    """Bernoulli spikes for every input, each sample at its own rate: a geometric series from 30 % to .5 %.
+
+    Graded spikes (int32) are drawn evenly over the range of their width.
+    """
+    generator = np.random.default_rng(seed)
+    rates = generator.permutation(np.geomspace(*_RATES, samples))[:, None, None]
+    rasters: dict[str, NDArray[Any]] = {}
+    for node in network.inputs:
+        shape = (samples, steps, int(np.prod(node.shape)))
+        raster = (generator.random(shape) < rates).astype(np.uint8)
+        if node.message_bits:
+            low, high = graded_range(node.message_bits)
+            rasters[node.name] = raster * generator.integers(low, high, shape, dtype=np.int32, endpoint=True)
+        else:
+            rasters[node.name] = raster
+    return rasters

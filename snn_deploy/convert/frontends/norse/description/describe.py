@@ -1,0 +1,100 @@
+"""Save a model that was built in Norse itself: it is described, and only values are stored.
+
+import norse.torch as norse
+model = norse.SequentialState(torch.nn.Linear(700, 128), norse.LIFCell(), ...)
+save_model("model.pt", model, {"input": 700})           # then: snn-deploy convert model.pt -o model.snn
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any, get_args
+
+from snn_deploy.convert.frontends.norse import import_norse
+from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
+from snn_deploy.convert.frontends.norse.description.config import Config
+from snn_deploy.convert.frontends.norse.description.layer_specs import TORCH_LAYERS
+from snn_deploy.convert.frontends.norse.description.neuron_specs import NEURONS
+from snn_deploy.convert.frontends.norse.description.spec import Layer, Shape
+from snn_deploy.errors import ModelNotSupported
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_SPECS: dict[str, type[Layer]] = {
+    spec.model_fields["type"].default: spec for spec in (*get_args(TORCH_LAYERS), *get_args(NEURONS))
+}
+
+
+def save_model(
+    path: str | os.PathLike[str], module: nn.Module, inputs: Mapping[str, int | Shape], **about: Any
+) -> Config:
+    """Write a norse.torch.SequentialState to a ``.pt`` or ``.safetensors`` file, and return its description.
+
+    inputs: name of the one input, and its width or shape without time and batch. about: further fields of
+    :class:`Config`, such as ``task`` and ``seed``.
+    Raises ModelNotSupported with every module that a checkpoint cannot describe. Such a model can be
+    exported to NIR instead: ``walk.to_nir`` and ``nir_file.write_graph``.
+    """
+    from snn_deploy.convert.frontends.norse.description.modules import build
+
+    config = describe(module, inputs, **about)
+    (name,) = inputs
+    copied = build(config)
+    counted = "num_batches_tracked"  # of training steps: inference does not read it
+    state = {key: value for key, value in module.state_dict().items() if not key.endswith(counted)}
+    copied.tower(name).load_state_dict(state, strict=False)
+    save_checkpoint(path, copied, config)
+    return config
+
+
+def describe(module: nn.Module, inputs: Mapping[str, int | Shape], **about: Any) -> Config:
+    """The description of a norse.torch.SequentialState; see :func:`save_model`."""
+    norse = import_norse()
+    if type(module) is not norse.SequentialState or len(inputs) != 1:
+        raise ModelNotSupported(
+            "a checkpoint holds one SequentialState behind one input",
+            found=f"{type(module).__name__}, {len(inputs)} input(s)",
+            remedy="Export the model to NIR instead: walk.to_nir and nir_file.write_graph.",
+        )
+    ((name, stated),) = inputs.items()
+    shape = (stated,) if isinstance(stated, int) else tuple(stated)
+    first, layers, times = shape, [], set()
+    for index, child in module.named_children():
+        spec = _describe(child, shape, f"{name}.{index}")
+        layers.append(spec)
+        shape = spec.behind(shape)
+        dt: Any = getattr(child, "dt", None)
+        if dt is not None:
+            times.add(float(dt))
+    if len(times) > 1:
+        raise ModelNotSupported("cells differ in their time step", where=name, found=sorted(times))
+    return Config(
+        dt=times.pop() if times else Config.model_fields["dt"].default,
+        inputs={name: prod(first)},
+        input_shapes={name: list(first)} if len(first) > 1 else {},
+        towers={name: layers},
+        **about,
+    )
+
+
+def _describe(module: nn.Module, shape: Shape, where: str) -> Any:
+    spec = _SPECS.get(type(module).__name__)
+    if spec is None:
+        raise ModelNotSupported(
+            "a checkpoint cannot describe this module",
+            where=where,
+            found=type(module).__name__,
+            allowed=", ".join(sorted(_SPECS)),
+            remedy="Export the model to NIR instead: walk.to_nir and nir_file.write_graph.",
+        )
+    try:
+        described = spec(**spec.fields_of(module, shape))
+        described.behind(shape)
+    except ValueError as fault:
+        raise ModelNotSupported(
+            "a checkpoint cannot describe this module as it is", where=where, found=str(fault)
+        ) from fault
+    return described

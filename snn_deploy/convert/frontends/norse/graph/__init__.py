@@ -1,0 +1,1 @@
+"""Norse modules to a NIR graph, layer by layer."""

@@ -1,0 +1,110 @@
+"""Quantisation with engines: calibrate, choose levels by search or take them, judge, diagnose."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from snn_deploy.convert.calibration import observe
+from snn_deploy.convert.quantise import LEVELS, Quantiser
+from snn_deploy.convert.quantise.diagnosis import diagnose
+from snn_deploy.convert.quantise.search import Outcome, Search
+from snn_deploy.engine.stepping import Spikes
+from snn_deploy.errors import UsageError
+from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.discrete import DiscreteNetwork
+from snn_deploy.network.quantised import QuantisedNetwork
+
+_LOG = logging.getLogger(__name__)
+#: Samples that the layer-by-layer diagnosis runs on.
+_DIAGNOSED_SAMPLES = 16
+#: Calibration is cut to so many samples, and to so many neuron-steps (8 bytes each while it runs).
+_SAMPLES, _NEURON_STEPS = 256, 1 << 26
+#: |u| beyond this share of its range is worth a warning: Lava wraps it silently.
+_U_SHARE = 0.8
+
+#: "auto", or a rung of the ladder for all nodes.
+Level = int | Literal["auto"]
+
+
+def quantise_network(
+    network: DiscreteNetwork,
+    profile: Profile,
+    calibration: Mapping[str, Spikes],
+    *,
+    bits: int = 8,
+    level: Level = "auto",
+    budget: float | None = None,
+    generated: bool = False,
+) -> QuantisedNetwork:
+    """Calibrate, choose levels, quantise, and report.
+
+    calibration: input name -> (samples, steps, neurons); the first 256 samples are used, fewer of a large
+    network. level "auto" promotes nodes from level 0 until the gate holds or, where no level meets it,
+    until errors are near those of the top level; where calibration spikes are
+    ``generated`` the gate proves little, so it then starts at the default levels. budget: see
+    :meth:`Search.greedy`.
+    Raises UsageError for an unknown level or width, ModelNotSupported for values no format holds.
+    """
+    level = parse_level(level)
+    used = _bounded(network, calibration)
+    quantiser = Quantiser(network, profile, observe(network, profile, used), bits)
+    search = Search(quantiser)
+    if level == "auto":
+        start = quantiser.default_levels() if generated else search.start()
+        outcome = search.greedy(start, budget)
+    else:
+        outcome = search.at(dict.fromkeys(quantiser.nodes, level))
+    exact = {name: raster[:_DIAGNOSED_SAMPLES] for name, raster in search.exact.items()}
+    layers = diagnose(quantiser, outcome.network, exact)
+    warnings = _warnings(outcome, layers, generated, level == "auto")
+    for warning in warnings:
+        _LOG.warning(warning)
+    report: dict[str, Any] = {
+        **outcome.network.report,
+        "asked": {"level": level, "budget": budget},
+        "calibration_samples": len(next(iter(used.values()))),
+        "gate": outcome.verdict.report(),
+        "search": outcome.report(),
+        "layers": layers,
+        "warnings": [*outcome.network.report["warnings"], *warnings],
+    }
+    return replace(outcome.network, report=MappingProxyType(report))
+
+
+def _bounded(network: DiscreteNetwork, calibration: Mapping[str, Spikes]) -> dict[str, Spikes]:
+    """The first calibration samples, as many as memory is meant for."""
+    steps = next(iter(calibration.values())).shape[1]
+    width = sum(p.v0.size for p in network.populations) + sum(r.shape[2] for r in calibration.values())
+    kept = max(1, min(_SAMPLES, _NEURON_STEPS // max(1, steps * width)))
+    return {name: raster[:kept] for name, raster in calibration.items()}
+
+
+def parse_level(level: object) -> Level:
+    """Read "auto" or a rung of the ladder, a number or its text; raises UsageError for anything else."""
+    if level == "auto":
+        return "auto"
+    text = str(level)
+    if isinstance(level, bool) or not text.isdecimal() or int(text) >= len(LEVELS):
+        raise UsageError(
+            "unknown quantisation level", where="--level", found=text, allowed=f"auto, 0..{len(LEVELS) - 1}"
+        )
+    return int(text)
+
+
+def _warnings(outcome: Outcome, layers: list[dict[str, Any]], generated: bool, searched: bool) -> list[str]:
+    found = []
+    if generated:
+        found.append("no calibration spikes were given, so generated ones were used; pass --calibration")
+    if not outcome.verdict.passed:
+        ended = f" ({outcome.stopped})" if searched else ""
+        found.append(f"the gate does not hold{ended}: " + "; ".join(outcome.verdict.failures))
+    limits = {row["node"]: row["limit_u"] for row in outcome.network.report["populations"]}
+    for layer in layers:
+        node, reached = layer["node"], layer["observed_u"]
+        if reached > _U_SHARE * limits[node]:
+            found.append(f"{node}: u reached {reached:.0f} of {limits[node]}, and Lava wraps silently")
+    return found

@@ -1,4 +1,0 @@
-"""The compiled kernels: C source, and the shared object that the build makes of it where it can.
-
-:func:`library` loads it; :mod:`snn_deploy.deploy.backends.fixed.compiled_kernel` speaks to it.
-"""

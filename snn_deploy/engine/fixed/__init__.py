@@ -1,0 +1,1 @@
+"""Loihi's integers: the golden model in NumPy, and the same in compiled kernels."""

@@ -1,0 +1,102 @@
+"""QuantisedNetwork: every integer that a Lava process takes.
+
+One population is one LIF process with scalar decays; a node of the graph with several time
+constants becomes several populations, whose ``index`` says which of its neurons each holds. Several
+projections may join the same two populations (weight planes): their inputs add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from snn_deploy.network.arrays import IntArray
+from snn_deploy.network.connections import Connection
+from snn_deploy.network.contract import Contract
+from snn_deploy.network.network import Input, Output
+
+SignMode = Literal["mixed", "excitatory", "inhibitory"]
+
+#: Threshold and input are shifted left by this many bits against u and v (Lava: vth << 6, a_in << 6).
+STATE_SHIFT = 6
+
+#: Threshold of a population that never spikes: v is clipped to 2^23 - 1 and cannot pass 2^17 << 6.
+UNREACHABLE_VTH = 1 << 17
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedPopulation:
+    """One LIF process of Lava 0.10.0 (fixed_pt), per neuron and time step, in this order:
+
+    u <- wrap(trunc(u (4095 - du) / 4096) + (a << 6));   wrap once into (-2^23, 2^23]
+    v <- clip(trunc(v (4096 - dv) / 4096) + u + beff, -(2^23 - 1), 2^23 - 1)
+    z = [v > vth << 6];   v <- 0 where z
+
+    a: summed integer input. beff: bias_mant << bias_exp, arithmetic right shift for a negative
+    exponent. trunc: toward zero. du: -1 .. 4095 (-1 is no decay). dv: 0 .. 4096.
+    bias_mant, bias_exp, u0, v0, index: int64, shape (neurons,). u0, v0: state before the first step.
+    node, index: the graph's node and the positions in it (flattened) that these neurons hold.
+    scale: threshold mantissa of one unit of normalised v, so v_normalised = v / (64 scale).
+    spiking is False for a read-out behind an unreachable threshold, whose v is the result.
+    """
+
+    name: str
+    node: str
+    index: IntArray
+    du: int
+    dv: int
+    vth: int
+    bias_mant: IntArray
+    bias_exp: IntArray
+    u0: IntArray
+    v0: IntArray
+    scale: float = 1.0
+    spiking: bool = True
+
+    @property
+    def neurons(self) -> int:
+        return int(self.index.size)
+
+    @property
+    def bias(self) -> IntArray:
+        """The effective bias that v receives each step, shape (neurons,)."""
+        left = self.bias_mant << np.maximum(self.bias_exp, 0)
+        return np.where(self.bias_exp >= 0, left, self.bias_mant >> np.maximum(-self.bias_exp, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedProjection:
+    """One Dense, Sparse or Conv process: a = (W s) << weight_exp, floor shift for a negative exponent.
+
+    connection: integer weights as the process uses them, already on the grid of ``sign`` and
+    ``weight_bits`` (a mixed-sign 8-bit plane holds even numbers). delay: network steps, 0 forward.
+    message_bits: 0 where any nonzero input counts as one spike, else graded input is multiplied.
+    """
+
+    name: str
+    source: str
+    target: str
+    connection: Connection
+    weight_exp: int
+    weight_bits: int
+    sign: SignMode
+    delay: int
+    message_bits: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedNetwork:
+    """The integer network. ``nodes`` gives the shape of each graph node that populations came from."""
+
+    contract: Contract
+    profile: str
+    inputs: tuple[Input, ...]
+    populations: tuple[QuantisedPopulation, ...]
+    projections: tuple[QuantisedProjection, ...]
+    outputs: tuple[Output, ...]
+    nodes: Mapping[str, tuple[int, ...]]
+    report: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

@@ -7,10 +7,10 @@ it is checked before use.
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snn_deploy.convert.hashes import PARTS, POPULATION_ARRAYS, arrays_of, describe_network, hashes_of
 from snn_deploy.convert.hdf5 import open_checked, read_tree
-from snn_deploy.errors import UnsafeFile
+from snn_deploy.errors import ModelNotSupported, UnsafeFile, Violation
 from snn_deploy.files import atomic_write
 from snn_deploy.network.arrays import frozen
 from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse
@@ -27,13 +28,19 @@ from snn_deploy.network.contract import Contract
 from snn_deploy.network.discrete import DiscreteNetwork
 from snn_deploy.network.network import Input, Output
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
+from snn_deploy.network.validity import QUANTISED, check
 
 if TYPE_CHECKING:
     import h5py
     import nir
 
 FORMAT = "snn-deploy artifact"
-FORMAT_VERSION = 1
+#: Version 2 states a hash for every part of :data:`PARTS`; version 1 only for the integers.
+FORMAT_VERSION = 2
+_READ_VERSIONS = (1, 2)
+
+#: What reading a damaged description raises.
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 _CONNECTIONS: dict[str, Callable[..., Connection]] = {"dense": Dense, "sparse": Sparse, "conv2d": Conv2d}
 
@@ -43,16 +50,20 @@ class Artifact:
     """A converted model: the integer network, the graph it came from, and its provenance.
 
     provenance: JSON-able: source file and hash, front end, task, seed, versions.
-    hashes: sha256 of the graph and of the integers, hexadecimal.
+    Raises ModelNotSupported for a network that :data:`QUANTISED` does not accept.
     """
 
     network: QuantisedNetwork
     graph: nir.NIRGraph
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
-    @property
+    def __post_init__(self) -> None:
+        check(self.network, QUANTISED)
+
+    @cached_property
     def hashes(self) -> dict[str, str]:
-        return {"integers": hash_integers(self.network)}
+        """sha256, hexadecimal, of each part that a file holds: see :data:`PARTS`."""
+        return hashes_of(self.network, self.provenance, graph_tree(self.graph))
 
     @cached_property
     def discrete(self) -> DiscreteNetwork:
@@ -71,121 +82,99 @@ class Artifact:
             handle["description"] = json.dumps(_describe(self), indent=1)
             for i, population in enumerate(self.network.populations):
                 group = handle.create_group(f"populations/{i}")
-                for name in ("index", "bias_mant", "bias_exp", "u0", "v0"):
+                for name in POPULATION_ARRAYS:
                     group.create_dataset(name, data=getattr(population, name), compression="gzip")
             for i, projection in enumerate(self.network.projections):
                 group = handle.create_group(f"projections/{i}")
-                for name, values in _arrays(projection.connection).items():
+                for name, values in arrays_of(projection.connection).items():
                     group.create_dataset(name, data=values, compression="gzip")
             _write_graph(handle, self.graph)
 
     @staticmethod
     def load(path: Path | str) -> Artifact:
-        """Read and check an artifact; raises UnsafeFile where it is damaged or not an artifact."""
+        """Read and check an artifact.
+
+        Raises UnsafeFile where it is damaged, not an artifact, or of another version, where a part does not
+        match its hash, and where an integer is out of range.
+        """
         from snn_deploy.convert.frontends.nir_file import graph_from_tree
 
-        with open_checked(path, "converted model (.snn)") as handle:
-            if handle.attrs.get("format") != FORMAT:
-                raise UnsafeFile(
-                    "not a converted model",
-                    where=path,
-                    remedy="Make one with 'snn-deploy convert MODEL -o FILE.snn'.",
-                )
-            version = int(handle.attrs.get("format_version", 0))
-            if version != FORMAT_VERSION:
-                raise UnsafeFile(
-                    "this artifact has another format version",
-                    where=path,
-                    found=version,
-                    allowed=FORMAT_VERSION,
-                )
-            tree = read_tree(handle)
+        tree, version = _read(path)
         try:
             description = json.loads(tree["description"])
             network = _network(description, tree)
-            artifact = Artifact(
-                network, graph_from_tree(tree["nir"], str(path)), MappingProxyType(description["provenance"])
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            provenance = MappingProxyType(dict(description["provenance"]))
+            _require_hashes(path, version, description["hashes"], hashes_of(network, provenance, tree["nir"]))
+            return Artifact(network, graph_from_tree(tree["nir"], str(path)), provenance)
+        except ModelNotSupported as error:
+            raise UnsafeFile(replace(v, where=f"{path}: {v.where}") for v in error.violations) from error
+        except _DAMAGE as error:
             raise UnsafeFile("this artifact is damaged", where=path, found=repr(error)) from error
-        stored = description["hashes"].get("integers")
-        if stored != artifact.hashes["integers"]:
+
+
+def _read(path: Path | str) -> tuple[dict[str, Any], int]:
+    """All that the file holds, and its format version."""
+    with open_checked(path, "converted model (.snn)") as handle:
+        if handle.attrs.get("format") != FORMAT:
             raise UnsafeFile(
-                "the integers do not match their stored hash",
+                "not a converted model",
                 where=path,
-                found=artifact.hashes["integers"],
-                allowed=stored,
-                remedy="Convert the model again.",
+                remedy="Make one with 'snn-deploy convert MODEL -o FILE.snn'.",
             )
-        return artifact
+        version = int(handle.attrs.get("format_version", 0))
+        if version not in _READ_VERSIONS:
+            newer = version > FORMAT_VERSION
+            raise UnsafeFile(
+                "this artifact has a newer format" if newer else "this artifact has another format version",
+                where=path,
+                found=f"version {version}",
+                allowed=", ".join(map(str, _READ_VERSIONS)),
+                remedy="Update snn-deploy, or convert the model again."
+                if newer
+                else "Convert the model again.",
+            )
+        return read_tree(handle), version
 
 
-def hash_integers(network: QuantisedNetwork) -> str:
-    """sha256 over every integer and the wiring of the network, hexadecimal."""
-    digest = hashlib.sha256()
-    description = _describe_network(network)
-    description.pop("report")
-    digest.update(json.dumps(description, sort_keys=True).encode())
-    for population in network.populations:
-        for name in ("index", "bias_mant", "bias_exp", "u0", "v0"):
-            digest.update(np.ascontiguousarray(getattr(population, name), dtype=np.int64).tobytes())
-    for projection in network.projections:
-        for name, values in sorted(_arrays(projection.connection).items()):
-            digest.update(name.encode() + str(values.shape).encode())
-            digest.update(np.ascontiguousarray(values, dtype=np.int64).tobytes())
-    return digest.hexdigest()
+def _require_hashes(
+    path: Path | str, version: int, stored: Mapping[str, str], found: Mapping[str, str]
+) -> None:
+    """Raise UnsafeFile with every part that does not match the hash that the file states."""
+    parts = ("integers",) if version == 1 else PARTS  # version 1 knew no other
+    violations = [
+        Violation(
+            f"the {part} {'do' if part == 'integers' else 'does'} not match the stored hash",
+            where=str(path),
+            found=found[part],
+            allowed=str(stored.get(part, "a hash")),
+            remedy="Convert the model again.",
+        )
+        for part in parts
+        if stored.get(part) != found[part]
+    ]
+    if violations:
+        raise UnsafeFile(violations)
 
 
 def _describe(artifact: Artifact) -> dict[str, Any]:
     return {
-        **_describe_network(artifact.network),
+        **describe_network(artifact.network),
         "provenance": dict(artifact.provenance),
         "hashes": artifact.hashes,
     }
 
 
-def _describe_network(network: QuantisedNetwork) -> dict[str, Any]:
-    return {
-        "contract": network.contract.metadata(),
-        "profile": network.profile,
-        "inputs": [vars(node) for node in network.inputs],
-        "outputs": [vars(node) for node in network.outputs],
-        "nodes": {name: list(shape) for name, shape in network.nodes.items()},
-        "populations": [_scalars(population) for population in network.populations],
-        "projections": [_projection_scalars(projection) for projection in network.projections],
-        "report": dict(network.report),
-    }
-
-
-def _scalars(value: QuantisedPopulation) -> dict[str, Any]:
-    return {f.name: v for f in fields(value) if not isinstance(v := getattr(value, f.name), np.ndarray)}
-
-
-def _projection_scalars(projection: QuantisedProjection) -> dict[str, Any]:
-    connection = projection.connection
-    kind = type(connection).__name__.lower()
-    scalars = {f.name: getattr(projection, f.name) for f in fields(projection) if f.name != "connection"}
-    geometry = {
-        f.name: v for f in fields(connection) if not isinstance(v := getattr(connection, f.name), np.ndarray)
-    }
-    return {**scalars, "connection": {"kind": kind, **geometry}}
-
-
-def _arrays(connection: Connection) -> dict[str, Any]:
-    return {f.name: v for f in fields(connection) if isinstance(v := getattr(connection, f.name), np.ndarray)}
-
-
 def _network(description: dict[str, Any], tree: dict[str, Any]) -> QuantisedNetwork:
     populations = []
     for i, scalars in enumerate(description["populations"]):
-        arrays: dict[str, Any] = {k: frozen(v, np.int64) for k, v in tree["populations"][str(i)].items()}
+        arrays: dict[str, Any] = _integer_arrays(tree["populations"][str(i)])
         populations.append(QuantisedPopulation(**arrays, **scalars))
     projections = []
     for i, scalars in enumerate(description["projections"]):
         stated: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in scalars["connection"].items()
         }
-        arrays = {k: frozen(v, np.int64) for k, v in tree["projections"][str(i)].items()}
+        arrays = _integer_arrays(tree["projections"][str(i)])
         connection = _CONNECTIONS[stated.pop("kind")](**arrays, **stated)
         projections.append(QuantisedProjection(**{**scalars, "connection": connection}))
     return QuantisedNetwork(
@@ -200,14 +189,33 @@ def _network(description: dict[str, Any], tree: dict[str, Any]) -> QuantisedNetw
     )
 
 
-def _write_graph(handle: h5py.File, graph: nir.NIRGraph) -> None:
-    """Store the graph as nir.write lays it out, under /nir, by way of a file in memory."""
-    import io
+def _integer_arrays(group: Mapping[str, Any]) -> dict[str, Any]:
+    for name, values in group.items():
+        if np.asarray(values).dtype.kind not in "iu":
+            raise ValueError(f"{name} holds {np.asarray(values).dtype}, not integers")
+    return {name: frozen(values, np.int64) for name, values in group.items()}
 
+
+def graph_tree(graph: nir.NIRGraph) -> dict[str, Any]:
+    """The graph as nested dicts, as nir.write lays it out."""
     import h5py
+
+    with h5py.File(_written(graph), "r") as source:
+        return read_tree(source["node"])
+
+
+def _write_graph(handle: h5py.File, graph: nir.NIRGraph) -> None:
+    """Store the graph as nir.write lays it out, under /nir."""
+    import h5py
+
+    with h5py.File(_written(graph), "r") as source:
+        source.copy("node", handle, name="nir")
+
+
+def _written(graph: nir.NIRGraph) -> io.BytesIO:
+    """A NIR file in memory."""
     import nir
 
     buffer = io.BytesIO()
     nir.write(buffer, graph)
-    with h5py.File(buffer, "r") as source:
-        source.copy("node", handle, name="nir")
+    return buffer

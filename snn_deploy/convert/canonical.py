@@ -8,19 +8,18 @@ are not square, knows no shape behind a cycle, and adds inputs and outputs where
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 import nir
 import numpy as np
 from nir.ir.graph import Identity  # not among the names that nir exports
 
 from snn_deploy.errors import ModelNotSupported, Violation
+from snn_deploy.network.validity import check
+from snn_deploy.network.validity.graph import GRAPH, fields_hold_numbers
 
 Edge = tuple[str, str]
 _MAX_DEPTH = 32
-_SHAPES = ("input_type", "output_type", "metadata", "nodes", "edges")
 
 
 def canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
@@ -31,14 +30,11 @@ def canonical(graph: nir.NIRGraph) -> nir.NIRGraph:
     """
     flat = _Flat()
     flat.add(graph)
-    nodes, edges, violations = flat.nodes, flat.edges, flat.violations
-    if not violations:
-        nodes, edges = _contract_identities(nodes, edges)
-        violations += _wiring(nodes, edges)
-    violations += [v for name, node in nodes.items() for v in _values(name, node)]
-    if violations:
-        raise ModelNotSupported(violations)
-    return nir.NIRGraph(nodes, edges, metadata=dict(graph.metadata or {}), type_check=False)
+    if flat.violations:
+        raise ModelNotSupported([*flat.violations, *fields_hold_numbers(flat)])
+    flat.nodes, flat.edges = _contract_identities(flat.nodes, flat.edges)
+    check(flat, GRAPH)
+    return nir.NIRGraph(flat.nodes, flat.edges, metadata=dict(graph.metadata or {}), type_check=False)
 
 
 @dataclass
@@ -143,64 +139,3 @@ def _contract_identities(
         edges = [edge for edge in edges if name not in edge] + direct
         del nodes[name]
     return nodes, edges
-
-
-def _wiring(nodes: dict[str, nir.NIRNode], edges: Iterable[Edge]) -> list[Violation]:
-    edges = list(edges)
-    sources, targets = {a for a, _ in edges}, {b for _, b in edges}
-    found = []
-    for name, node in nodes.items():
-        is_input, is_output = isinstance(node, nir.Input), isinstance(node, nir.Output)
-        if is_input and name in targets:
-            found.append(Violation("an Input node cannot be driven", where=name))
-        if is_output and name in sources:
-            found.append(Violation("an Output node cannot drive another", where=name))
-        if not is_input and name not in targets:
-            found.append(Violation("nothing drives this node", where=name, found=type(node).__name__))
-        if not is_output and name not in sources:
-            found.append(Violation("this node drives nothing", where=name, found=type(node).__name__))
-    for kind in (nir.Input, nir.Output):
-        if not any(isinstance(node, kind) for node in nodes.values()):
-            found.append(Violation(f"the graph has no {kind.__name__} node", where="graph"))
-    reached, front = set(), [name for name, node in nodes.items() if isinstance(node, nir.Input)]
-    while front:
-        name = front.pop()
-        if name not in reached:
-            reached.add(name)
-            front += [b for a, b in edges if a == name]
-    unreached = [name for name in nodes if name not in reached and name in targets]
-    if unreached:
-        found.append(Violation("no input reaches these nodes", where="graph", found=", ".join(unreached)))
-    return found
-
-
-def _values(name: str, node: nir.NIRNode) -> list[Violation]:
-    """Fields that hold no numbers, nothing at all, or NaN and infinity; shapes of zero size."""
-    found = []
-    for key, value in _numeric_fields(node):
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            found.append(Violation(f"{key} does not hold numbers", where=name, found=str(array.dtype)))
-        elif array.size == 0:
-            found.append(Violation(f"{key} is empty", where=name, found=f"shape {array.shape}"))
-        elif not np.all(np.isfinite(array)):
-            bad = int(np.count_nonzero(~np.isfinite(array)))
-            found.append(
-                Violation(
-                    f"{key} is not finite", where=name, found=f"NaN or infinity in {bad} of {array.size}"
-                )
-            )
-    if isinstance(node, nir.Input | nir.Output):
-        shape = node.input_type.get("input") if isinstance(node.input_type, dict) else None
-        if shape is None or np.size(shape) == 0 or np.any(np.asarray(shape) < 1):
-            found.append(Violation("the shape must be positive whole numbers", where=name, found=str(shape)))
-    return found
-
-
-def _numeric_fields(node: nir.NIRNode) -> Iterable[tuple[str, Any]]:
-    if isinstance(node, nir.NIRGraph):
-        return
-    for f in fields(node):
-        value = getattr(node, f.name, None)
-        if f.name not in _SHAPES and value is not None and not isinstance(value, str | bytes):
-            yield f.name, value

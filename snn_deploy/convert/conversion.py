@@ -26,7 +26,6 @@ from snn_deploy.hw_profiles import load as load_profile
 from snn_deploy.network.contract import Contract
 from snn_deploy.network.network import Input
 from snn_deploy.network.quantised import QuantisedNetwork
-from snn_deploy.network.validity import check_ranges
 
 if TYPE_CHECKING:
     import nir
@@ -126,7 +125,6 @@ def _taken(
     contract = Contract.resolve(integers.contract.metadata(), reset=options.reset)
     network = replace(integers, contract=contract, profile=profile.name)
     _check_graded(network.inputs, profile)
-    check_ranges(network)
     standard = Options()
     asked = [f"--{name}" for name in _QUANTISING if getattr(options, name) != getattr(standard, name)]
     asked += ["--calibration"] if unused else []

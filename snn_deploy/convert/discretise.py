@@ -24,7 +24,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from snn_deploy.convert.compose import scale_rows
-from snn_deploy.errors import ModelNotSupported
 from snn_deploy.network.arrays import FloatArray, frozen
 from snn_deploy.network.connections import synapses
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
@@ -35,13 +34,9 @@ from snn_deploy.network.neurons import Dynamics
 def discretise(network: Network) -> DiscreteNetwork:
     """Return the network with per-step decays, exactly equal in its spikes (float64).
 
-    Raises ModelNotSupported with every population that cannot be discretised: a time constant below
-    dt, a threshold at or below reset, parameters that are not finite.
+    The network is one that :data:`NETWORK` accepts.
     """
     dt = network.contract.dt
-    violations = [v for p in network.populations for v in p.neuron.violations(p.name, dt)]
-    if violations:
-        raise ModelNotSupported(violations)
     incoming: dict[str, list[Projection]] = {p.name: [] for p in network.populations}
     for edge in network.projections:
         incoming[edge.target].append(edge)

@@ -26,7 +26,7 @@ from snn_deploy.network.quantised import (
     QuantisedPopulation,
     QuantisedProjection,
 )
-from snn_deploy.network.validity import BIAS_MANT, DELAY
+from snn_deploy.network.validity.quantised import BIAS_MANT, DELAY
 
 #: Entries of the largest matrix that is written out.
 _MOST_ENTRIES = 1 << 26

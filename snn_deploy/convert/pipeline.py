@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from snn_deploy.convert.discretise import discretise
 from snn_deploy.network.contract import Contract
 from snn_deploy.network.discrete import DiscreteNetwork
+from snn_deploy.network.validity import DISCRETE, check
 
 if TYPE_CHECKING:
     import nir
@@ -34,4 +35,4 @@ def prepare(graph: nir.NIRGraph, contract: Contract, graded: int = 0) -> Prepare
     lowered = lower_graph(with_message_bits(graph, graded) if graded else graph, contract)
     network = run_passes(lowered.network)
     depths(network)  # refuses cycles that are shorter than their steps on the chip
-    return Prepared(discretise(network), explicit_graph(lowered))
+    return Prepared(check(discretise(network), DISCRETE), explicit_graph(lowered))

@@ -20,7 +20,7 @@ from snn_deploy.benchmarks.tasks import emoji_captions
 from snn_deploy.benchmarks.texts import speed_text
 from snn_deploy.engine.fixed import kernel
 from snn_deploy.errors import BackendUnavailable
-from snn_deploy.network.validity import check_ranges
+from snn_deploy.network.validity import QUANTISED, check
 
 SMALL = Benchmark(
     "small",
@@ -35,7 +35,7 @@ SMALL = Benchmark(
 
 def test_networks_are_legal_and_fire_at_their_rates() -> None:
     network = build(SMALL)
-    check_ranges(network)
+    check(network, QUANTISED)
     raster = spikes(SMALL, 16, seed=3)
     assert raster.mean() == pytest.approx(0.1, abs=0.01)
     chunk = kernel.prepare(network, "numpy").run({"input": raster})

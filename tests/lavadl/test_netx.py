@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_deploy.convert.artifact import hash_integers
 from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.export_net import write_net
 from snn_deploy.convert.frontends import read_model
+from snn_deploy.convert.hashes import hash_integers
 from snn_deploy.engine.fixed.engine import FixedEngine
 from snn_deploy.engine.fixed.pipelined import stream
 from snn_deploy.network.contract import Contract

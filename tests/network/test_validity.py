@@ -18,7 +18,7 @@ from snn_deploy.network.quantised import (
     QuantisedPopulation,
     QuantisedProjection,
 )
-from snn_deploy.network.validity import check_ranges
+from snn_deploy.network.validity import QUANTISED, check
 
 ZEROS = np.zeros(3, dtype=np.int64)
 POPULATION = QuantisedPopulation("a", "a", np.arange(3), 100, 100, 500, ZEROS, ZEROS, ZEROS, ZEROS)
@@ -41,10 +41,10 @@ def test_the_ends_of_every_range_pass() -> None:
     low = replace(POPULATION, du=-1, dv=0, vth=0, bias_mant=ZEROS - 4096, u0=ZEROS - 2**23 + 1)
     high = replace(POPULATION, du=4095, dv=4096, vth=131071, bias_mant=ZEROS + 4095, bias_exp=ZEROS + 7)
     for population in (low, high, replace(POPULATION, spiking=False, vth=UNREACHABLE_VTH)):
-        check_ranges(network(population))
-    check_ranges(network(weight_exp=7, delay=62))
-    check_ranges(network(connection=Dense(np.array([[-256, 254]] * 3))))
-    check_ranges(network(connection=Dense(np.array([[0, 255]] * 3)), sign="excitatory"))
+        check(network(population), QUANTISED)
+    check(network(weight_exp=7, delay=62), QUANTISED)
+    check(network(connection=Dense(np.array([[-256, 254]] * 3))), QUANTISED)
+    check(network(connection=Dense(np.array([[0, 255]] * 3)), sign="excitatory"), QUANTISED)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_ends_of_every_range_pass() -> None:
 )
 def test_a_population_out_of_range(change: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(ModelNotSupported) as refused:
-        check_ranges(network(replace(POPULATION, **change)))
+        check(network(replace(POPULATION, **change)), QUANTISED)
     assert len(refused.value.violations) == 1
     assert all(word in str(refused.value) for word in ["population 'a'", *words])
 
@@ -88,7 +88,7 @@ def test_a_population_out_of_range(change: dict[str, Any], words: list[str]) -> 
 )
 def test_a_projection_out_of_range(change: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(ModelNotSupported) as refused:
-        check_ranges(network(**change))
+        check(network(**change), QUANTISED)
     assert len(refused.value.violations) == 1
     assert all(word in str(refused.value) for word in ["projection 'x-a'", *words])
 
@@ -96,10 +96,10 @@ def test_a_projection_out_of_range(change: dict[str, Any], words: list[str]) -> 
 def test_a_convolution_keeps_to_the_same_grid() -> None:
     conv = Conv2d(np.full((3, 1, 1, 1), 255), (1, 1, 1), (1, 1), (0, 0), (1, 1), 1)
     with pytest.raises(ModelNotSupported, match="3 of 3 weights"):
-        check_ranges(replace(network(connection=conv), inputs=(Input("x", (1, 1, 1)),)))
+        check(replace(network(connection=conv), inputs=(Input("x", (1, 1, 1)),)), QUANTISED)
 
 
 def test_all_violations_come_at_once() -> None:
     with pytest.raises(ModelNotSupported) as refused:
-        check_ranges(network(replace(POPULATION, du=9999, vth=-5), weight_exp=9, delay=-1))
+        check(network(replace(POPULATION, du=9999, vth=-5), weight_exp=9, delay=63), QUANTISED)
     assert len(refused.value.violations) == 4

@@ -15,7 +15,6 @@ from snn_deploy.engine.fixed import kernel
 from snn_deploy.engine.inputs import InputSpikes
 from snn_deploy.engine.result import RunResult
 from snn_deploy.network.quantised import QuantisedNetwork
-from snn_deploy.network.validity import check_ranges
 
 #: Neuron-steps of one chunk of the compiled kernel: some tens of milliseconds, the time to an interrupt.
 _CHUNK_NEURON_STEPS = 1 << 27
@@ -45,9 +44,8 @@ class FixedEngine:
     ) -> RunResult:
         """Run all samples. record: nodes whose rasters to keep. batch: samples at a time, None chooses.
 
-        Membranes of read-outs are int32. Raises ModelNotSupported for integers that Loihi does not hold.
+        Membranes of read-outs are int32. The network is one that :data:`QUANTISED` accepts.
         """
-        check_ranges(network)
         choice = kernel.choose(self.kernel)
         prepared = kernel.prepare(network, choice.name)
         gather = chunks.Gather(network, record)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from snn_deploy.convert.artifact import Artifact, hash_integers
+from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.conversion import Options, convert_file
 from snn_deploy.convert.export_net import write_net
 from snn_deploy.convert.frontends import read_model
+from snn_deploy.convert.hashes import hash_integers
 from snn_deploy.deploy import backends
 from snn_deploy.deploy.backends.fixed import FixedBackend
 from snn_deploy.engine.fixed.engine import FixedEngine

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.network.connections import Dense
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
@@ -17,6 +19,7 @@ __all__ = ["artifact", "dense", "population", "projection", "reference", "spikes
 def population(name: str, neurons: int, rng: Rng, **changes: Any) -> QuantisedPopulation:
     """A population with random biases and no initial state, unless ``changes`` say otherwise."""
     values = quantised_nets.moderate(neurons, rng)
+    values["bias_exp"] = np.maximum(values["bias_exp"], 0)  # an artifact holds what a board does
     return quantised_nets.population(name, neurons, rng, **{**values, **changes})
 
 

@@ -17,6 +17,7 @@ from snn_deploy.deploy.lava.plan import Strategy, make_plan
 from snn_deploy.deploy.lava.run import run_network
 from snn_deploy.errors import UsageError
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, synapses
+from snn_deploy.network.quantised import UNREACHABLE_VTH
 from tests import quantised_nets
 
 Rng = np.random.Generator
@@ -264,7 +265,7 @@ def test_a_stream_that_would_leak_is_refused(make: Callable[[Rng], Artifact]) ->
 def test_read_outs_give_their_membranes(strategy: Strategy, batch: int | None) -> None:
     """v of populations that never fire, after each step of the network's own time."""
     rng = np.random.default_rng(16)
-    never = {"spiking": False, "vth": (1 << 17) - 1}
+    never = {"spiking": False, "vth": UNREACHABLE_VTH}
     populations = [
         nets.population("a", 8, rng),
         nets.population("r", 5, rng, **never),

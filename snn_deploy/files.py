@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from snn_deploy.errors import UsageError
+from snn_deploy.errors import UnsafeFile, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Default ceiling on what one untrusted file may expand to in memory, bytes.
 MAX_FILE_BYTES = 4 << 30
@@ -50,3 +58,81 @@ def existing_file(path: Path | str, kind: str) -> Path:
     if not path.is_file():
         raise UsageError(f"not a file, so not a {kind}", where=path)
     return path
+
+
+#: What zipfile, zlib and NumPy raise for archives and headers that are damaged or made up.
+_NPZ_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    NotImplementedError,  # an unknown compression
+    RuntimeError,  # an encrypted member
+)
+
+
+def read_npz(path: Path | str, kind: str, budget: int = MAX_FILE_BYTES) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an .npz file, name -> array; sizes are checked before memory is taken.
+
+    kind: what the file should be, for messages. budget: bytes that all arrays may take together.
+    Raises UsageError where there is no such file, UnsafeFile for one that is damaged, encrypted, holds
+    anything but plain arrays, or expands to more than ``budget``.
+    """
+    path = existing_file(path, kind)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > budget:
+                raise UnsafeFile(
+                    "the arrays are larger than is allowed",
+                    where=path,
+                    found=f"{total} bytes",
+                    allowed=f"{budget} bytes",
+                )
+            names = [member.filename for member in members]
+            if len(set(names)) < len(names):
+                raise ValueError("two arrays of one name")
+            return {member.filename.removesuffix(".npy"): _npy(archive, member) for member in members}
+    except _NPZ_FAULTS as error:
+        raise UnsafeFile(
+            f"not a readable {kind}: it must hold plain arrays, as numpy.savez writes them",
+            where=path,
+            found=str(error) or type(error).__name__,
+            remedy="Write it again with numpy.savez_compressed.",
+        ) from error
+
+
+def _npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array; ValueError unless its header promises just the bytes that follow it, of a plain type."""
+    import numpy as np
+
+    npy: Any = np.lib.format  # untyped in NumPy's stubs
+    if not member.filename.endswith(".npy"):
+        raise ValueError(f"{member.filename} is no array")
+    with archive.open(member) as stream:
+        version = npy.read_magic(stream)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+        if dtype.hasobject:
+            raise ValueError(f"{member.filename} holds pickled objects")
+        promised = dtype.itemsize
+        for extent in shape:
+            promised *= extent
+        if promised != member.file_size - stream.tell():
+            raise ValueError(
+                f"the header of {member.filename} promises {promised} bytes, "
+                f"the file holds {member.file_size - stream.tell()}"
+            )
+    with archive.open(member) as stream:
+        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+        stream.read(1)  # to the end, where the checksum is compared
+    return array

@@ -10,12 +10,20 @@ from snn_deploy.cli.output import JsonOption, emit
 
 def backends(as_json: JsonOption = False) -> None:
     """List the engines that run an artifact, with what they found or what they miss."""
-    from snn_deploy.deploy.backends import get, names
+    from snn_deploy.deploy.backends import get, kind, names
 
     rows = []
     for name in names():
         found = get(name).availability()
-        rows.append({"name": name, "available": found.available, "reason": found.reason})
+        rows.append(
+            {
+                "name": name,
+                "available": found.available,
+                "exact": kind(name).exact,
+                "claim": kind(name).claim,
+                "reason": found.reason,
+            }
+        )
     emit({"backends": rows}, as_json, _render)
 
 

@@ -16,6 +16,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from snn_deploy import __version__
+    from snn_deploy.deploy import backends
     from snn_deploy.deploy.lava.health import explain
     from snn_deploy.engine.fixed import kernel
     from snn_deploy.errors import BackendUnavailable
@@ -26,6 +27,7 @@ def doctor(as_json: JsonOption = False) -> None:
         "snn_deploy": __version__,
         "python": platform.python_version(),
         "engine": {"kernel": choice.name, "reason": choice.reason, "kernels": kernel.names()},
+        "backends": {name: asdict(backends.get(name).availability()) for name in backends.names()},
         "lava": asdict(health),
     }
     emit(found, as_json, _render)
@@ -39,6 +41,10 @@ def _render(result: Mapping[str, Any]) -> str:
     lines = [
         f"snn-deploy {result['snn_deploy']} on Python {result['python']}",
         f"engine: {result['engine']['kernel']} kernel, {result['engine']['reason']}",
+        *(
+            f"backend {name}: {'available' if found['available'] else 'not available'}, {found['reason']}"
+            for name, found in result["backends"].items()
+        ),
         f"Lava's interpreter: {lava['interpreter'] or 'none'} ({lava['chosen_by']})",
         f"  holds: {versions or 'nothing known'}",
         f"shared memory free: {lava['shared_memory_free'] / 2**20:.0f} MiB",

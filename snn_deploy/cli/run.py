@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from snn_deploy.cli.output import JsonOption, emit, progress
+from snn_deploy.deploy.backends import names
 
 
 def run(
@@ -17,7 +18,9 @@ def run(
         Path, typer.Argument(metavar="INPUT.npz", help="spikes: 0/1, (samples, steps, *shape)")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write counts (.npz).")],
-    backend: Annotated[str, typer.Option(help="float, fixed, lava, loihi2 or auto")] = "fixed",
+    backend: Annotated[
+        str, typer.Option(help=f"One of {', '.join(names())}; see 'snn-deploy backends'.")
+    ] = "fixed",
     spikes: Annotated[bool, typer.Option("--spikes", help="Write the output spike rasters too.")] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
     kernel: Annotated[

@@ -12,12 +12,14 @@ def support(as_json: JsonOption = False) -> None:
     """Print what exporters write and what becomes of it, what runs it, and the layers of .net files."""
     from dataclasses import asdict
 
-    from snn_deploy.convert.support import ENGINES, frameworks, matrix, net_layers
+    from snn_deploy.convert.support import frameworks, matrix, net_layers
+    from snn_deploy.deploy import backends
 
+    engines = backends.certified()
     result = {
         "frameworks": frameworks(),
-        "engines": ENGINES,
-        "primitives": [asdict(row) for row in matrix()],
+        "engines": engines,
+        "primitives": [asdict(row) for row in matrix(engines)],
         "net_layers": [asdict(row) for row in net_layers()],
     }
     emit(result, as_json, _render)

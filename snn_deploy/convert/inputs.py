@@ -7,16 +7,14 @@ It holds ``spikes``, 0/1, shape (samples, steps, *input shape), or ``graded``, s
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.engine.inputs import checked_inputs
-from snn_deploy.errors import SnnDeployError, UnsafeFile, UsageError, Violation
-from snn_deploy.files import MAX_FILE_BYTES, existing_file
+from snn_deploy.errors import SnnDeployError, UsageError, Violation
+from snn_deploy.files import read_npz
 from snn_deploy.network.discrete import DiscreteNetwork
 from snn_deploy.network.network import Input
 from snn_deploy.network.quantised import QuantisedNetwork
@@ -28,8 +26,7 @@ def read_inputs(path: Path | str, network: QuantisedNetwork | DiscreteNetwork) -
     Raises UsageError for missing or unknown keys, wrong shapes and values that the input cannot take (all
     at once), UnsafeFile for damaged files, pickles and arrays larger than the limit.
     """
-    path = existing_file(path, "input file (.npz)")
-    arrays = _read_npz(path)
+    arrays = read_npz(path, "input file (.npz)")
     keys = {_key(node, alone=len(network.inputs) == 1): node.name for node in network.inputs}
     unknown = sorted(set(arrays) - set(keys))
     if unknown or not arrays:
@@ -51,22 +48,3 @@ def read_inputs(path: Path | str, network: QuantisedNetwork | DiscreteNetwork) -
 def _key(node: Input, *, alone: bool) -> str:
     kind = "graded" if node.message_bits else "spikes"
     return kind if alone else f"{kind}.{node.name}"
-
-
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-        if total > MAX_FILE_BYTES:
-            raise UnsafeFile(
-                "the arrays are larger than is allowed", where=path, found=total, allowed=MAX_FILE_BYTES
-            )
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
-        raise UnsafeFile(
-            "not a readable .npz file of plain arrays",
-            where=path,
-            found=error,
-            remedy="Write it with numpy.savez_compressed(path, spikes=...).",
-        ) from error

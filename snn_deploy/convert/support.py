@@ -2,20 +2,18 @@
 
 Nothing is claimed here. The frameworks' columns are read from exporters.json, which
 ``python -m tests.conformance.make_fixtures support`` writes from the graphs that the frameworks exported and
-ran themselves (tests/conformance/fixtures). The engines' columns are read off the registries of this package,
-those of .net files off the reader's and the writer's tables.
+ran themselves (tests/conformance/fixtures). Backends run whatever converts; the primitives that do are read
+off lowering, the layers of .net files off the reader's and the writer's tables.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
-
-ENGINES = ("float", "fixed", "lava")
 
 #: What became of the graphs that hold a primitive, best first. exact: they give the framework's own spikes.
 #: differs: their file says something else than the framework does, with a warning. refused: by name.
@@ -50,8 +48,11 @@ def frameworks() -> Mapping[str, Mapping[str, Any]]:
     return document
 
 
-def matrix() -> tuple[Row, ...]:
-    """One row for every primitive of the installed nir, Identity included, in alphabetical order."""
+def matrix(engines: Collection[str]) -> tuple[Row, ...]:
+    """One row for every primitive of the installed nir, Identity included, in alphabetical order.
+
+    engines: the backends that run whatever converts.
+    """
     import nir
 
     from snn_deploy.convert.lowering import supported
@@ -69,7 +70,7 @@ def matrix() -> tuple[Row, ...]:
             note = "read-out: its membrane is the result" if model is not None and not model.spiking() else ""
         else:
             note = f"refused: {refused.get(name, 'no lowering')}"
-        rows.append(Row(name, _exporters(name), ENGINES if name in known else (), note))
+        rows.append(Row(name, _exporters(name), tuple(engines) if name in known else (), note))
     return tuple(rows)
 
 

@@ -49,6 +49,11 @@ def get(name: str, **options: Any) -> Backend:
     return cls(**given)
 
 
+def certified() -> tuple[str, ...]:
+    """Names of the backends that claim something a certificate can say."""
+    return tuple(name for name in names() if kind(name).claim)
+
+
 def references() -> tuple[str, ...]:
     """Names of the backends that ``parity`` can compare ``fixed`` with."""
-    return tuple(name for name in names() if name != "fixed" and kind(name).claim)
+    return tuple(name for name in certified() if name != "fixed")

@@ -22,7 +22,6 @@ class AutoBackend(Backend):
     """Runs on ``loihi2`` if it is available, else on ``lava``; the result names the one used."""
 
     name = "auto"
-    exact = True
 
     def availability(self) -> Availability:
         """What ``auto`` would take here."""

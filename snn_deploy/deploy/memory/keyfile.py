@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.deploy.memory.vectors import on_minus_off
-from snn_deploy.errors import UnsafeFile, UsageError
-
-_BYTES_MAX = 4 * 2**30
+from snn_deploy.errors import UsageError
+from snn_deploy.files import read_npz
 
 
 def read_keys(path: Path, *, array: str = "counts", on_off: bool = False) -> NDArray[Any]:
@@ -23,54 +19,15 @@ def read_keys(path: Path, *, array: str = "counts", on_off: bool = False) -> NDA
     Sizes are read from the file's own headers and checked before memory is taken; pickled arrays are
     refused. Raises :class:`UsageError` for a missing file or array, :class:`UnsafeFile` for a damaged one.
     """
-    if not path.is_file():
-        raise UsageError("no such file", where=str(path), allowed="an .npz file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            if array not in names:
-                raise UsageError(
-                    "no such array",
-                    where=f"{path}:{array}",
-                    found=", ".join(sorted(names)) or "none",
-                    allowed=array,
-                )
-            if names[array].file_size > _BYTES_MAX:
-                raise UnsafeFile(
-                    "array too large", where=f"{path}:{array}", found=f"{names[array].file_size} bytes",
-                    allowed=f"{_BYTES_MAX} bytes",
-                )  # fmt: skip
-            with archive.open(names[array]) as stream:
-                _check_size(stream, names[array].file_size)
-        with np.load(path, allow_pickle=False) as arrays:
-            keys: NDArray[Any] = arrays[array]
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise UnsafeFile("not a usable .npz file", where=str(path), found=str(error)) from error
-    return on_minus_off(keys) if on_off else keys
-
-
-def _check_size(stream: Any, size: int) -> None:
-    """ValueError unless an .npy header promises just the bytes that follow it, of a plain type."""
-    npy: Any = np.lib.format  # untyped in NumPy's stubs
-    version = npy.read_magic(stream)
-    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
-    if dtype.hasobject:
-        raise ValueError("the array holds pickled objects")
-    promised = dtype.itemsize
-    for extent in shape:
-        promised *= extent
-    if promised != size - stream.tell():
-        raise ValueError(
-            f"the array's header promises {promised} bytes, the file holds {size - stream.tell()}"
+    arrays = read_npz(path, "file of keys (.npz)")
+    if array not in arrays:
+        raise UsageError(
+            "no such array",
+            where=f"{path}:{array}",
+            found=", ".join(sorted(arrays)) or "none",
+            allowed=array,
         )
+    return on_minus_off(arrays[array]) if on_off else arrays[array]
 
 
 def read_key(path: Path, row: int, *, array: str = "counts", on_off: bool = False) -> NDArray[Any]:

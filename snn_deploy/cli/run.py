@@ -11,6 +11,28 @@ import typer
 from snn_deploy.cli.output import JsonOption, emit, progress
 from snn_deploy.deploy.backends import names
 
+Backend = Annotated[str, typer.Option(help=f"One of {', '.join(names())}; see 'snn-deploy backends'.")]
+Kernel = Annotated[
+    str | None, typer.Option(help="Kernel of fixed: numpy, portable, avx2, avx512; else the fastest.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of fixed; else one a core.")]
+MaxMemory = Annotated[
+    int | None, typer.Option(min=1, metavar="MIB", help="Memory of fixed beside the input, MiB.")
+]
+Timing = Annotated[
+    str | None,
+    typer.Option(
+        help="Of fixed: network starts each sample anew (default), pipelined is Lava's own time line, on "
+        "which state runs on from sample to sample."
+    ),
+]
+Gap = Annotated[
+    int | None, typer.Option(min=0, metavar="STEPS", help="Silent steps between pipelined samples.")
+]
+LifReset = Annotated[
+    bool, typer.Option("--lif-reset", help="Clear the state as pipelined samples start (LIFReset).")
+]
+
 
 def run(
     artifact: Annotated[Path, typer.Argument(help="FILE.snn")],
@@ -18,18 +40,15 @@ def run(
         Path, typer.Argument(metavar="INPUT.npz", help="spikes: 0/1, (samples, steps, *shape)")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write counts (.npz).")],
-    backend: Annotated[
-        str, typer.Option(help=f"One of {', '.join(names())}; see 'snn-deploy backends'.")
-    ] = "fixed",
+    backend: Backend = "fixed",
     spikes: Annotated[bool, typer.Option("--spikes", help="Write the output spike rasters too.")] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
-    kernel: Annotated[
-        str | None, typer.Option(help="Kernel of fixed: numpy, portable, avx2, avx512; else the fastest.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of fixed; else one a core.")] = None,
-    max_memory: Annotated[
-        int | None, typer.Option(min=1, metavar="MIB", help="Memory of fixed beside the input, MiB.")
-    ] = None,
+    kernel: Kernel = None,
+    threads: Threads = None,
+    max_memory: MaxMemory = None,
+    timing: Timing = None,
+    gap: Gap = None,
+    lif_reset: LifReset = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run FILE.snn on INPUT.npz; counts and spikes are in the network's own time.
@@ -43,8 +62,8 @@ def run(
     from snn_deploy.deploy.summary import describe_run
     from snn_deploy.engine.result import RunInterrupted
 
-    limit = None if max_memory is None else max_memory << 20
-    engine = backends.get(backend, kernel=kernel, threads=threads, max_memory=limit)
+    options = {"kernel": kernel, "threads": threads, "max_memory": max_memory and max_memory << 20}
+    engine = backends.get(backend, **options, timing=timing, gap=gap, lif_reset=lif_reset or None)
     model = Artifact.load(artifact)
     inputs = read_inputs(spikes_in, model.network)
     samples = len(next(iter(inputs.values())))

@@ -15,6 +15,9 @@ from tests.equivalence.compare import check
 from tests.equivalence.graphs import DT
 
 STEPS = 90
+#: A backend joins the suite by being in the registry: exact ones equal fixed, others are what it follows.
+EXACT = [name for name in backends.names() if backends.kind(name).exact and name != "fixed"]
+ROUNDED = [name for name in backends.references() if not backends.kind(name).exact]
 
 
 @cache
@@ -30,6 +33,11 @@ def run(backend, name):
     return result.spikes, result.membranes
 
 
+def test_every_backend_is_in_the_suite_or_hands_on_to_one_that_is():
+    assert {"lava", "loihi2"} <= set(EXACT) and ROUNDED == ["float"]
+    assert set(backends.names()) - {*EXACT, *ROUNDED} == {"fixed", "auto"}
+
+
 def test_every_primitive_has_a_case():
     wired = {"Input", "Output", "Identity"}  # in all cases; tests/convert/test_fields.py has them alone
     assert set(supported()) - wired <= set(NAMES)
@@ -42,9 +50,10 @@ def test_float_equals_the_interpreter(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_fixed_follows_float(name):
+@pytest.mark.parametrize("backend", ROUNDED)
+def test_fixed_follows_what_it_was_rounded_from(backend, name):
     """Integers of one plane: counts of a layer within a tenth, and never silent."""
-    exact, read = run("float", name)
+    exact, read = run(backend, name)
     fixed, membranes = run("fixed", name)
     for node, spikes in exact.items():
         if spikes.any():
@@ -57,11 +66,13 @@ def test_fixed_follows_float(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_lava_equals_fixed(name):
-    if not backends.get("lava").availability().available:
-        pytest.skip("no Lava in this environment")
+@pytest.mark.parametrize("backend", EXACT)
+def test_what_claims_to_be_exact_equals_fixed(backend, name):
+    found = backends.get(backend).availability()
+    if not found.available:
+        pytest.skip(f"{backend}: {found.reason}")
     fixed, membranes = run("fixed", name)
-    lava, read = run("lava", name)
+    lava, read = run(backend, name)
     assert any(spikes.any() and not spikes.all() for spikes in fixed.values())
     for node, spikes in fixed.items():
         np.testing.assert_array_equal(lava[node], spikes, err_msg=node)

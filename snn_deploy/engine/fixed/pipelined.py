@@ -8,16 +8,18 @@ input of that step and the spikes on their way in a recurrent or delayed connect
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_deploy.engine import chunks
 from snn_deploy.engine.fixed import kernel
 from snn_deploy.engine.fixed.prepared import NO_RESETS, Reset, Resets
-from snn_deploy.engine.inputs import checked_inputs
+from snn_deploy.engine.inputs import InputSpikes, checked_inputs
+from snn_deploy.engine.result import RunResult
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.network.quantised import QuantisedNetwork
 from snn_deploy.network.schedule import depths, lava_delay
@@ -38,10 +40,47 @@ class Stream:
     steps: int
     interval: int
 
-    def sample(self, population: str, index: int) -> Spikes:
-        """Spikes of one sample in the network's own time, (steps, neurons)."""
-        first = index * self.interval + self.depth[population]
-        return self.spikes[population][first : first + self.steps]
+    def samples_of(self, values: Mapping[str, NDArray[Any]], population: str) -> NDArray[Any]:
+        """All samples of ``spikes`` or ``membranes`` in the network's own time, (samples, steps, neurons)."""
+        firsts = np.arange(self.samples) * self.interval + self.depth[population]
+        return values[population][firsts[:, None] + np.arange(self.steps)]
+
+
+def run(
+    network: QuantisedNetwork,
+    inputs: InputSpikes,
+    *,
+    record: Collection[str] = (),
+    gap: int = 0,
+    lif_reset: bool = False,
+    kernel_name: str | None = None,
+) -> RunResult:
+    """Run all samples as one stream, and cut each neuron's samples out of it in the network's own time.
+
+    gap: silent steps between two samples. lif_reset: LIFReset processes, else stock LIF, whose state runs on
+    from sample to sample. The other arguments are those of :class:`FixedEngine`.
+    """
+
+    def all_samples(spikes: Mapping[str, NDArray[Any]]) -> chunks.Chunk:
+        steps = next(iter(spikes.values())).shape[1]
+        resets = lif_resets(network, steps + gap) if lif_reset else NO_RESETS
+        found = stream(network, spikes, gap=gap, resets=resets, kernel_name=kernel_name)
+        rasters = {name: found.samples_of(found.spikes, name) for name in found.spikes}
+        silent = [p.name for p in network.populations if not p.spiking]
+        membranes = {name: found.samples_of(found.membranes, name) for name in silent}
+        return chunks.Chunk.of_rasters(network, {**spikes, **rasters}, membranes)
+
+    notes = {"timing": "pipelined", "gap": gap, "lif_reset": lif_reset}
+    return chunks.run(
+        "fixed",
+        network,
+        inputs,
+        all_samples,
+        record=record,
+        plan=lambda samples, steps: chunks.Plan(samples),
+        progress=None,
+        notes=notes,
+    )
 
 
 def lava_network(network: QuantisedNetwork) -> QuantisedNetwork:

@@ -149,6 +149,15 @@ def test_without_a_compiler_numpy_runs_and_says_so(monkeypatch: pytest.MonkeyPat
         library.library.cache_clear()
 
 
+def test_timing_is_an_option_of_fixed_alone() -> None:
+    assert backends.get("fixed", timing="pipelined", gap=3) == FixedBackend(timing="pipelined", gap=3)
+    for options in ({"timing": "lava"}, {"gap": 3}, {"lif_reset": True}, {"timing": "pipelined", "gap": -1}):
+        with pytest.raises(UsageError):
+            backends.get("fixed", **options)
+    with pytest.raises(UsageError, match="no such option"):
+        backends.get("float", timing="pipelined")
+
+
 def test_options_reach_the_backend_that_has_them() -> None:
     assert backends.get("fixed", kernel="numpy", threads=None) == FixedBackend("numpy")
     with pytest.raises(UsageError, match="no such option"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.engine.fixed import kernel
-from snn_deploy.engine.fixed.pipelined import lif_resets, stream
+from snn_deploy.engine.fixed.pipelined import lif_resets, run, stream
 from snn_deploy.engine.fixed.prepared import Reset
 from snn_deploy.network.schedule import depths
 from tests import quantised_nets as nets
@@ -59,7 +59,7 @@ def test_the_recurrent_buffer_leaks_into_the_next_sample() -> None:
     case, _ = BY_NAME["LIFReset leaves the recurrent buffer"]
     resets = lif_resets(case.network, 20)
     ours, fired = stream(case.network, case.inputs, resets=resets), _isolated(case)
-    leaked = [not np.array_equal(ours.sample(p, i), fired[p][i]) for p in fired for i in (1, 2)]
+    leaked = [not np.array_equal(ours.samples_of(ours.spikes, p)[1:], fired[p][1:]) for p in fired]
     assert any(leaked)
 
 
@@ -69,4 +69,28 @@ def test_a_gap_lets_feed_forward_samples_run_dry(name: str) -> None:
     case, _ = BY_NAME["LIFReset at each layer's offset"]
     ours = stream(case.network, case.inputs, gap=7, resets=lif_resets(case.network, 27), kernel_name=name)
     for p, fired in _isolated(case).items():
-        np.testing.assert_array_equal(np.stack([ours.sample(p, i) for i in range(3)]), fired)
+        np.testing.assert_array_equal(ours.samples_of(ours.spikes, p), fired)
+
+
+def test_a_run_cuts_the_samples_out_of_lavas_trace() -> None:
+    """Rasters and counts of a run are Lava's own golden spikes, moved back by each layer's latency."""
+    case, trace = BY_NAME["biases integrate in the lead-in"]
+    samples, steps = next(iter(case.inputs.values())).shape[:2]
+    result = run(case.network, case.inputs, record=[p.node for p in case.network.populations])
+    isolated, depth = _isolated(case), depths(case.network)
+    for p in case.network.populations:
+        lava = np.stack([trace[p.name][i * steps + depth[p.name] :][:steps] for i in range(samples)])
+        np.testing.assert_array_equal(result.spikes[p.node], lava)
+        assert lava.any()
+    assert any(not np.array_equal(result.spikes[p.node], isolated[p.name]) for p in case.network.populations)
+    for output in case.network.outputs:
+        np.testing.assert_array_equal(result.counts[output.name], result.spikes[output.node].sum(axis=1))
+    assert result.total_spikes == sum(int(result.spikes[p.node].sum()) for p in case.network.populations)
+
+
+def test_a_run_with_resets_isolates_the_samples() -> None:
+    case, _ = BY_NAME["LIFReset at each layer's offset"]
+    result = run(case.network, case.inputs, record=[p.node for p in case.network.populations], lif_reset=True)
+    for p, fired in _isolated(case).items():
+        np.testing.assert_array_equal(result.spikes[p], fired)
+        assert fired.any()

@@ -63,7 +63,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Chunking:
     """How to cut a run. batch: samples a chunk. threads: chunks at a time."""
 
     batch: int
@@ -77,17 +77,17 @@ def run(
     run_chunk: Callable[[Mapping[str, NDArray[Any]]], Chunk],
     *,
     record: Collection[str],
-    plan: Callable[[int, int], Plan],
+    chunking: Callable[[int, int], Chunking],
     progress: Progress | None,
     notes: Mapping[str, Any],
 ) -> RunResult:
-    """Run ``run_chunk`` over all samples, cut as ``plan(samples, steps)`` says, and assemble the RunResult.
+    """Run ``run_chunk`` over all samples, cut as ``chunking(samples, steps)`` says, and assemble the RunResult.
 
     Raises RunInterrupted, with the result of the samples finished by then, on a KeyboardInterrupt.
     """
     started = time.perf_counter()
     spikes, samples, steps = checked_inputs(network, inputs)
-    cut = plan(samples, steps)
+    cut = chunking(samples, steps)
     counter = ActivityCounter(network)
     gather = Gather(network, record)
     finished = 0
@@ -127,27 +127,27 @@ def _chunks(
     inputs: Mapping[str, NDArray[Any]],
     samples: int,
     run_chunk: Callable[[Mapping[str, NDArray[Any]]], Chunk],
-    plan: Plan,
+    chunking: Chunking,
 ) -> Iterator[tuple[int, Chunk]]:
     """Yield (samples, chunk) in order."""
-    starts = range(0, samples, plan.batch)
+    starts = range(0, samples, chunking.batch)
 
     def part(first: int) -> Mapping[str, NDArray[Any]]:
-        return {name: raster[first : first + plan.batch] for name, raster in inputs.items()}
+        return {name: raster[first : first + chunking.batch] for name, raster in inputs.items()}
 
     def extent(first: int) -> int:
-        return min(plan.batch, samples - first)
+        return min(chunking.batch, samples - first)
 
-    if plan.threads == 1 or len(starts) == 1:
+    if chunking.threads == 1 or len(starts) == 1:
         for first in starts:
             yield extent(first), run_chunk(part(first))
         return
     waiting: deque[tuple[int, Future[Chunk]]] = deque()
-    pool = ThreadPoolExecutor(plan.threads)
+    pool = ThreadPoolExecutor(chunking.threads)
     try:
         for first in starts:
             waiting.append((first, pool.submit(run_chunk, part(first))))
-            if len(waiting) > plan.threads:
+            if len(waiting) > chunking.threads:
                 done, future = waiting.popleft()
                 yield extent(done), future.result()
         while waiting:
@@ -157,19 +157,19 @@ def _chunks(
         pool.shutdown(cancel_futures=True)
 
 
-def stepwise_plan(
+def stepwise_chunking(
     network: QuantisedNetwork | DiscreteNetwork, batch: int | None, max_memory: int | None = None
-) -> Callable[[int, int], Plan]:
-    """The plan of an engine that keeps float64 drives and rasters of all layers."""
+) -> Callable[[int, int], Chunking]:
+    """The chunking of an engine that keeps float64 drives and rasters of all layers."""
     widths = sum(int(p.v0.size) for p in network.populations) + sum(
         int(np.prod(i.shape)) for i in network.inputs
     )
 
-    def plan(samples: int, steps: int) -> Plan:
+    def chunking(samples: int, steps: int) -> Chunking:
         each = max(1, steps * widths * 12)
-        return Plan(batch or int(np.clip((max_memory or MAX_MEMORY) // each, 1, 1024)))
+        return Chunking(batch or int(np.clip((max_memory or MAX_MEMORY) // each, 1, 1024)))
 
-    return plan
+    return chunking
 
 
 def check_result_memory(

@@ -95,7 +95,7 @@ class FloatEngine:
             inputs,
             lambda chunk: run(network, chunk),
             record=record,
-            plan=chunks.stepwise_plan(network, batch),
+            chunking=chunks.stepwise_chunking(network, batch),
             progress=progress,
             notes={"dtype": "float64"},
         )

@@ -188,7 +188,7 @@ def test_an_unknown_node_type_is_named(tmp_path):
         (lambda x: {**x, "spikes.image": x["spikes.image"] * np.nan}, 2, "must be 0 or 1"),
         (lambda x: {"spikes": x["spikes.image"]}, 2, "one array an input"),
         (lambda x: {**x, "spikes.image": x["spikes.image"][:-1]}, 2, "differ in samples or steps"),
-        (lambda x: {**x, "spikes.image": np.array([{}], dtype=object)}, 7, "not a readable .npz"),
+        (lambda x: {**x, "spikes.image": np.array([{}], dtype=object)}, 7, "not a readable input file"),
     ],
 )
 def test_bad_spikes_are_one_clear_error(converted, tmp_path, spoil, code, says):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from dataclasses import replace
 from types import MappingProxyType
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.deploy.backends.base import Availability, Backend
+from snn_deploy.deploy.backends.base import Availability, Backend, RunRequest
 from snn_deploy.deploy.backends.lava import LavaBackend
 from snn_deploy.deploy.backends.loihi2 import Loihi2Backend
-from snn_deploy.engine.chunks import Progress
-from snn_deploy.engine.inputs import InputSpikes
 from snn_deploy.engine.result import RunResult
 
 _LOG = logging.getLogger(__name__)
@@ -29,19 +26,12 @@ class AutoBackend(Backend):
         found = chosen.availability()
         return Availability(found.available, f"{chosen.name}: {found.reason}" + (f" ({why})" if why else ""))
 
-    def _run(
-        self,
-        artifact: Artifact,
-        inputs: InputSpikes,
-        record: Collection[str],
-        batch: int | None,
-        progress: Progress | None,
-    ) -> RunResult:
+    def _run(self, artifact: Artifact, asked: RunRequest) -> RunResult:
         """Run on the chosen backend; ``notes["fallback"]`` says why it is not the board."""
         chosen, why = _choose()
         if why:
             _LOG.warning("running on %s: %s", chosen.name, why)
-        result = chosen._run(artifact, inputs, record, batch, progress)
+        result = chosen._run(artifact, asked)
         notes = {**result.notes, "requested": self.name, **({"fallback": why} if why else {})}
         return replace(result, notes=MappingProxyType(notes))
 

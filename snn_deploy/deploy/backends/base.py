@@ -22,6 +22,16 @@ class Availability:
     reason: str
 
 
+@dataclass(frozen=True)
+class RunRequest:
+    """What :meth:`Backend.run` was asked, argument by argument."""
+
+    inputs: InputSpikes
+    record: Collection[str] = ()
+    batch: int | None = None
+    progress: Progress | None = None
+
+
 class Backend(ABC):
     """One way to run an artifact. Results are in the network's own time, whatever the latency.
 
@@ -57,19 +67,13 @@ class Backend(ABC):
         RunInterrupted on a KeyboardInterrupt.
         """
         try:
-            return in_model_units(self._run(artifact, inputs, record, batch, progress), artifact)
+            result = self._run(artifact, RunRequest(inputs, record, batch, progress))
+            return in_model_units(result, artifact)
         except RunInterrupted as stop:
             if stop.finished is None:
                 raise
             raise RunInterrupted(in_model_units(stop.finished, artifact)) from stop
 
     @abstractmethod
-    def _run(
-        self,
-        artifact: Artifact,
-        inputs: InputSpikes,
-        record: Collection[str],
-        batch: int | None,
-        progress: Progress | None,
-    ) -> RunResult:
+    def _run(self, artifact: Artifact, asked: RunRequest) -> RunResult:
         """Run all samples; membranes as the engine computes them, see :class:`RunResult`."""

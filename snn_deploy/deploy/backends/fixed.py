@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.deploy.backends.base import Availability, Backend
-from snn_deploy.engine.chunks import Progress
+from snn_deploy.deploy.backends.base import Availability, Backend, RunRequest
 from snn_deploy.engine.fixed import kernel, pipelined
 from snn_deploy.engine.fixed.engine import FixedEngine
-from snn_deploy.engine.inputs import InputSpikes
 from snn_deploy.engine.result import RunResult
 from snn_deploy.errors import UsageError
 
@@ -56,25 +53,20 @@ class FixedBackend(Backend):
         choice = kernel.choose(self.kernel)
         return Availability(True, f"{choice.name} kernel: {choice.reason}")
 
-    def _run(
-        self,
-        artifact: Artifact,
-        inputs: InputSpikes,
-        record: Collection[str],
-        batch: int | None,
-        progress: Progress | None,
-    ) -> RunResult:
+    def _run(self, artifact: Artifact, asked: RunRequest) -> RunResult:
         if self.timing == "pipelined":
             return pipelined.run(
                 artifact.network,
-                inputs,
-                record=record,
+                asked.inputs,
+                record=asked.record,
                 gap=self.gap,
                 lif_reset=self.lif_reset,
                 kernel_name=self.kernel,
             )
         engine = FixedEngine(self.kernel, self.threads, self.max_memory)
-        return engine.run(artifact.network, inputs, record=record, batch=batch, progress=progress)
+        return engine.run(
+            artifact.network, asked.inputs, record=asked.record, batch=asked.batch, progress=asked.progress
+        )
 
 
 BACKEND = FixedBackend

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.deploy.backends.base import Availability, Backend
-from snn_deploy.engine.chunks import Progress
+from snn_deploy.deploy.backends.base import Availability, Backend, RunRequest
 from snn_deploy.engine.float import FloatEngine
-from snn_deploy.engine.inputs import InputSpikes
 from snn_deploy.engine.result import RunResult
 
 
@@ -22,15 +18,10 @@ class FloatBackend(Backend):
     def availability(self) -> Availability:
         return Availability(True, "NumPy, float64")
 
-    def _run(
-        self,
-        artifact: Artifact,
-        inputs: InputSpikes,
-        record: Collection[str],
-        batch: int | None,
-        progress: Progress | None,
-    ) -> RunResult:
-        return FloatEngine().run(artifact.discrete, inputs, record=record, batch=batch, progress=progress)
+    def _run(self, artifact: Artifact, asked: RunRequest) -> RunResult:
+        return FloatEngine().run(
+            artifact.discrete, asked.inputs, record=asked.record, batch=asked.batch, progress=asked.progress
+        )
 
 
 BACKEND = FloatBackend

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.deploy.backends.base import Availability, Backend
+from snn_deploy.deploy.backends.base import Availability, Backend, RunRequest
 from snn_deploy.deploy.lava.guard import Limits
 from snn_deploy.deploy.lava.interpreter import find_interpreter
 from snn_deploy.deploy.lava.plan import Strategy
 from snn_deploy.deploy.lava.run import run_network
-from snn_deploy.engine.chunks import Progress
-from snn_deploy.engine.inputs import InputSpikes
 from snn_deploy.engine.result import RunResult
 
 
@@ -39,22 +35,15 @@ class LavaBackend(Backend):
             True, f"Lava {versions['lava-nc']} on Python {versions['python']} ({interpreter.path})"
         )
 
-    def _run(
-        self,
-        artifact: Artifact,
-        inputs: InputSpikes,
-        record: Collection[str],
-        batch: int | None,
-        progress: Progress | None,
-    ) -> RunResult:
+    def _run(self, artifact: Artifact, asked: RunRequest) -> RunResult:
         """batch: samples side by side in one Lava run, as block-diagonal copies of the network."""
         return run_network(
             self.name,
             artifact.network,
-            inputs,
-            record=record,
-            batch=batch,
-            progress=progress,
+            asked.inputs,
+            record=asked.record,
+            batch=asked.batch,
+            progress=asked.progress,
             limits=self._limits,
             strategy=self._strategy,
         )

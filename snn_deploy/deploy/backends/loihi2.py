@@ -10,16 +10,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Collection
 from functools import lru_cache
 
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.deploy.backends.base import Availability, Backend
+from snn_deploy.deploy.backends.base import Availability, Backend, RunRequest
 from snn_deploy.deploy.lava.guard import Limits
 from snn_deploy.deploy.lava.interpreter import environment, find_interpreter
 from snn_deploy.deploy.lava.run import run_network
-from snn_deploy.engine.chunks import Progress
-from snn_deploy.engine.inputs import InputSpikes
 from snn_deploy.engine.result import RunResult
 from snn_deploy.errors import BackendUnavailable, Violation
 
@@ -57,14 +54,7 @@ class Loihi2Backend(Backend):
         found = "; ".join(str(violation) for violation in missing)
         return Availability(not missing, found or f"board by {os.environ[HOST_VARIABLE]}")
 
-    def _run(
-        self,
-        artifact: Artifact,
-        inputs: InputSpikes,
-        record: Collection[str],
-        batch: int | None,
-        progress: Progress | None,
-    ) -> RunResult:
+    def _run(self, artifact: Artifact, asked: RunRequest) -> RunResult:
         """One sample after another: ``batch`` is of no use on a board and ignored."""
         missing = what_is_missing()
         if missing:
@@ -72,10 +62,10 @@ class Loihi2Backend(Backend):
         return run_network(
             self.name,
             artifact.network,
-            inputs,
-            record=record,
+            asked.inputs,
+            record=asked.record,
             batch=1,
-            progress=progress,
+            progress=asked.progress,
             limits=self._limits,
             strategy="auto",
             target="loihi2",

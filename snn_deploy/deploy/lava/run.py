@@ -52,7 +52,7 @@ def run_network(
         )
     runs = _Runs(interpreter, network, limits, target, progress)
 
-    def plan(samples: int, steps: int) -> chunks.Plan:
+    def chunking(samples: int, steps: int) -> chunks.Chunking:
         return runs.prepare(make_plan(network, samples, steps, strategy, batch))
 
     result = chunks.run(
@@ -61,7 +61,7 @@ def run_network(
         inputs,
         runs.run,
         record=record,
-        plan=plan,
+        chunking=chunking,
         progress=progress,
         notes=runs.notes,
     )
@@ -92,11 +92,11 @@ class _Runs:
         self.versions: dict[str, str] = {}
         self.notes: dict[str, Any] = {}
 
-    def prepare(self, plan: Plan) -> chunks.Plan:
+    def prepare(self, plan: Plan) -> chunks.Chunking:
         """Take the plan, now that the number of samples and steps is known."""
         self._plan, self._graph = plan, process_graph(self._network, plan)
         self.notes |= _notes(self._network, plan, self._graph, self._target)
-        return chunks.Plan(batch=plan.chunks * plan.copies)
+        return chunks.Chunking(batch=plan.chunks * plan.copies)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> chunks.Chunk:
         """Run some samples: input name -> (samples, steps, neurons)."""

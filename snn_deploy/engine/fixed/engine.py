@@ -68,25 +68,25 @@ class FixedEngine:
             inputs,
             run_chunk,
             record=record,
-            plan=self._planner(network, choice.name, record, batch),
+            chunking=self._chunking(network, choice.name, record, batch),
             progress=progress,
             notes={"kernel": choice.name},
         )
 
-    def _planner(
+    def _chunking(
         self, network: QuantisedNetwork, name: str, record: Collection[str], batch: int | None
     ) -> Any:
-        stepwise = chunks.stepwise_plan(network, batch, self.max_memory)
+        stepwise = chunks.stepwise_chunking(network, batch, self.max_memory)
         neurons = sum(population.neurons for population in network.populations)
         threads = self.threads or len(os.sched_getaffinity(0))
 
-        def plan(samples: int, steps: int) -> chunks.Plan:
+        def chunking(samples: int, steps: int) -> chunks.Chunking:
             chunks.check_result_memory(network, record, samples, steps, self.max_memory)
             if name == kernel.NUMPY:
                 return stepwise(samples, steps)
             most = max(1, _CHUNK_NEURON_STEPS // (steps * neurons))
             # at least four chunks a thread, unless they become so small that starting them costs
             even = max(-(-samples // (4 * threads)), most // 64, 1)
-            return chunks.Plan(batch or min(most, even), threads)
+            return chunks.Chunking(batch or min(most, even), threads)
 
-        return plan
+        return chunking

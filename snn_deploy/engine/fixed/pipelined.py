@@ -77,7 +77,7 @@ def run(
         inputs,
         all_samples,
         record=record,
-        plan=lambda samples, steps: chunks.Plan(samples),
+        chunking=lambda samples, steps: chunks.Chunking(samples),
         progress=None,
         notes=notes,
     )

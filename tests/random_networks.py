@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.sparse import random_array
 
 from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse
-from snn_deploy.network.quantised import UNREACHABLE_VTH, QuantisedNetwork, QuantisedPopulation, SignMode
+from snn_deploy.network.integers import UNREACHABLE_VTH
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, SignMode
 from tests import quantised_nets as nets
 from tests.quantised_nets import Rng
 

@@ -14,18 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.frontends.lavadl.layers import clipped_by_netx
+from snn_deploy.convert.frontends.lavadl.layers import BIAS_EXP, clipped_by_netx
 from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.files import atomic_write
 from snn_deploy.hw_profiles import Profile
 from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.connections import Conv2d, size, synapses, weights
-from snn_deploy.network.quantised import (
-    STATE_SHIFT,
-    QuantisedNetwork,
-    QuantisedPopulation,
-    QuantisedProjection,
-)
+from snn_deploy.network.integers import COMPLETE_DU, COMPLETE_DV, shift
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 from snn_deploy.network.validity.quantised import BIAS_MANT, DELAY
 
 #: Entries of the largest matrix that is written out.
@@ -34,14 +30,11 @@ _MOST_ENTRIES = 1 << 26
 #: Kinds of layers that are written. A pool layer, once read, is a convolution and written as one.
 KINDS_WRITTEN = ("input", "flatten", "dense", "dense_rec", "conv", "average")
 
-#: netx gives every bias this exponent.
-_BIAS_EXP = 6
-
 
 def narrowed(profile: Profile) -> Profile:
     """The profile with the integers that both it and the format hold, for quantisation."""
     weight_exp = profile.integers.weight_exp.model_copy(update={"low": 0, "high": 0})
-    bias_exp = profile.integers.bias_exp.model_copy(update={"low": _BIAS_EXP, "high": _BIAS_EXP})
+    bias_exp = profile.integers.bias_exp.model_copy(update={"low": BIAS_EXP, "high": BIAS_EXP})
     integers = profile.integers.model_copy(update={"weight_exp": weight_exp, "bias_exp": bias_exp})
     return profile.model_copy(update={"integer_formats": integers})
 
@@ -235,13 +228,12 @@ class _Chain:
 
     def _effective(self, edge: QuantisedProjection, values: Any) -> IntArray:
         """Weights with their exponent carried out."""
-        if edge.weight_exp >= 0:
-            return np.asarray(values << edge.weight_exp, dtype=np.int64)
-        if np.any(values & ((1 << -edge.weight_exp) - 1)):
+        effective = shift(values, edge.weight_exp)
+        if edge.weight_exp < 0 and np.any(shift(effective, -edge.weight_exp) != values):
             self._refuse(
                 "a sum that is rounded after it is weighted", edge.name, f"exponent {edge.weight_exp}"
             )
-        return np.asarray(values >> -edge.weight_exp, dtype=np.int64)
+        return effective.astype(np.int64)
 
     def _range(self, where: str, matrices: Sequence[Any], *, dense: bool) -> None:
         """What netx and Lava take without clipping: netx sees all matrices of a layer as one."""
@@ -268,8 +260,8 @@ class _Chain:
     def _bias(self, population: QuantisedPopulation, parts: int) -> IntArray:
         """Bias mantissas at exponent 6, one for each of ``parts`` equal parts of the layer."""
         bias = population.bias.reshape(parts, -1)
-        mantissa = bias[:, 0] >> STATE_SHIFT
-        odd = bias[bias != (bias >> STATE_SHIFT) << STATE_SHIFT]
+        mantissa = shift(bias[:, 0], -BIAS_EXP)
+        odd = bias[bias != shift(shift(bias, -BIAS_EXP), BIAS_EXP)]
         if odd.size:
             self._refuse(
                 "a bias between two threshold mantissas", population.name, f"{odd[0]} / 64", "whole mantissas"
@@ -301,7 +293,7 @@ def _neuron(population: QuantisedPopulation) -> dict[str, Any]:
 def _averages(population: QuantisedPopulation, edges: Sequence[QuantisedProjection]) -> bool:
     """Whether the population is a read-out of means, a layer that SLAYER has and netx leaves out."""
     out, before = size(edges[0].connection)
-    if population.spiking or (population.du, population.dv) != (4095, 4096) or len(edges) > 1:
+    if population.spiking or (population.du, population.dv) != (COMPLETE_DU, COMPLETE_DV) or len(edges) > 1:
         return False
     matrix = synapses(edges[0].connection).tocoo()
     return (

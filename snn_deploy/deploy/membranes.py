@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.engine.result import RunResult
-from snn_deploy.network.quantised import STATE_SHIFT
 
 
 def in_model_units(result: RunResult, artifact: Artifact) -> RunResult:
@@ -37,5 +36,5 @@ def _unit(artifact: Artifact, node: str) -> Any:
     parts = [p for p in artifact.network.populations if p.node == node]
     unit = np.empty(sum(p.neurons for p in parts))
     for part in parts:
-        unit[part.index] = part.scale * (1 << STATE_SHIFT)
+        unit[part.index] = part.unit
     return unit

@@ -81,7 +81,7 @@ def run(
     progress: Progress | None,
     notes: Mapping[str, Any],
 ) -> RunResult:
-    """Run ``run_chunk`` over all samples, cut as ``chunking(samples, steps)`` says, and assemble the RunResult.
+    """Run ``run_chunk`` over all samples, cut as ``chunking(samples, steps)`` says, into a RunResult.
 
     Raises RunInterrupted, with the result of the samples finished by then, on a KeyboardInterrupt.
     """

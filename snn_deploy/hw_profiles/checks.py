@@ -11,8 +11,6 @@ from snn_deploy.hw_profiles.findings import Finding, against, judge
 from snn_deploy.hw_profiles.quantity import Flag, Span
 from snn_deploy.hw_profiles.schema import Integers, Profile
 
-STATE_SHIFT = 6
-"""Input is shifted left by this much against u, as the threshold is against v."""
 REGISTER = "a register: its whole range is meant to be used"
 
 
@@ -203,7 +201,8 @@ def overflow_checks(
     """Whether the current u can leave its range, and the input sum of a step its accumulator.
 
     Worst case: every excitatory (or every inhibitory) input fires in every step. u then tends to
-    64 * drive * 4096 / (decay_u + 1). With an activity, drive is weighted by each source's own rate.
+    drive * 2^(threshold_shift + decay_bits) / (decay_u + decay_u_offset). With an activity, drive is
+    weighted by each source's own rate.
     Both are soft: the first is a bound that hardly any input reaches, the second an average.
     """
     if formats is None:
@@ -219,7 +218,11 @@ def overflow_checks(
             continue
         drive = sum(np.abs(np.asarray(group.drive)) for group in groups)
         retained = layer.decay_u + formats.decay_u_offset.value
-        gain = 2**STATE_SHIFT * 2**formats.decay_bits.value / retained if retained else float("inf")
+        gain = (
+            2 ** (formats.threshold_shift.value + formats.decay_bits.value) / retained
+            if retained
+            else float("inf")
+        )
         largest = float(np.max(drive))
         sums.append((layer.name, largest))
         worst.append((layer.name, largest * gain if largest else 0.0))

@@ -87,7 +87,7 @@ class SynapseEncoding(Strict):
 class Integers(Strict):
     """The integers that a synapse and a neuron of the chip can hold; the input of the quantiser.
 
-    A synapse adds weight * 2^(6 + weight_exp) to the current u; decays are registers of
+    A synapse adds weight * 2^(threshold_shift + weight_exp) to the current u; decays are registers of
     ``decay_bits`` bits, u' = u * (2^12 - (decay_u + decay_u_offset)) >> 12; a neuron fires when
     v > threshold_mantissa << threshold_shift (strictly); the bias is bias_mantissa << bias_exp.
     """

@@ -12,20 +12,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
-
 from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.connections import Connection
 from snn_deploy.network.contract import Contract
+from snn_deploy.network.integers import STATE_SHIFT, shift
 from snn_deploy.network.network import Input, Output
 
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
-
-#: Threshold and input are shifted left by this many bits against u and v (Lava: vth << 6, a_in << 6).
-STATE_SHIFT = 6
-
-#: Threshold of a population that never spikes: v is clipped to 2^23 - 1 and cannot pass 2^17 << 6.
-UNREACHABLE_VTH = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +57,12 @@ class QuantisedPopulation:
     @property
     def bias(self) -> IntArray:
         """The effective bias that v receives each step, shape (neurons,)."""
-        left = self.bias_mant << np.maximum(self.bias_exp, 0)
-        return np.where(self.bias_exp >= 0, left, self.bias_mant >> np.maximum(-self.bias_exp, 0))
+        return shift(self.bias_mant, self.bias_exp)
+
+    @property
+    def unit(self) -> float:
+        """The integer membrane of one unit of normalised v: 64 scale."""
+        return self.scale * (1 << STATE_SHIFT)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from snn_deploy.errors import ModelNotSupported, Violation
-
-#: Steps a synapse can wait beyond the step that each connection costs (Lava's DelayDense, Loihi 1 and 2).
-LONGEST_DELAY = 62
+from snn_deploy.network.integers import LONGEST_DELAY
 
 
 class _Named(Protocol):

@@ -17,7 +17,8 @@ from snn_deploy.engine.fixed.engine import FixedEngine
 from snn_deploy.engine.fixed.pipelined import stream
 from snn_deploy.errors import ModelNotSupported
 from snn_deploy.network.contract import Contract
-from snn_deploy.network.schedule import LONGEST_DELAY, depths, lava_delay
+from snn_deploy.network.integers import LONGEST_DELAY
+from snn_deploy.network.schedule import depths, lava_delay
 from tests.equivalence.compare import check
 from tests.equivalence.graphs import DT, Draw, chain, graph
 

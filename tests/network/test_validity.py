@@ -11,9 +11,9 @@ import pytest
 from snn_deploy.errors import ModelNotSupported
 from snn_deploy.network.connections import Conv2d, Dense
 from snn_deploy.network.contract import Contract
+from snn_deploy.network.integers import UNREACHABLE_VTH
 from snn_deploy.network.network import Input, Output
 from snn_deploy.network.quantised import (
-    UNREACHABLE_VTH,
     QuantisedNetwork,
     QuantisedPopulation,
     QuantisedProjection,

@@ -17,9 +17,10 @@ import numpy as np
 from snn_deploy.convert.compose import identity
 from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.network.arrays import frozen
+from snn_deploy.network.integers import LONGEST_DELAY
 from snn_deploy.network.network import Network, Population, Projection
 from snn_deploy.network.neurons import LIF
-from snn_deploy.network.schedule import LONGEST_DELAY, depths, lava_delay, least_depths
+from snn_deploy.network.schedule import depths, lava_delay, least_depths
 
 
 def relay_long_delays(network: Network) -> Network:

@@ -8,7 +8,7 @@ largest one in the direction of the divergence names the cause.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,15 +20,22 @@ from snn_deploy.convert.quantise.gate import count_error, counts
 from snn_deploy.convert.quantise.parts import run_nodes
 from snn_deploy.engine.fixed.numpy_kernel import FixedNeurons
 from snn_deploy.engine.stepping import Spikes, State
-from snn_deploy.network.arrays import FloatArray
+from snn_deploy.network.arrays import FloatArray, IntArray
 from snn_deploy.network.connections import synapses
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
-from snn_deploy.network.quantised import STATE_SHIFT, QuantisedNetwork, QuantisedPopulation
+from snn_deploy.network.integers import (
+    DECAY_UNITY,
+    STATE_SHIFT,
+    decay,
+    kept_u,
+    kept_v,
+    saturate,
+    shift,
+    wrap,
+)
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation
 
 Cause = Literal["rounding", "clipping", "wrap", "decay", "bias", "inherited"]
-
-_UNITY = 4096
-_STATE_LIMIT = float(1 << 23)
 
 
 class WatchedNeurons(FixedNeurons):
@@ -36,11 +43,12 @@ class WatchedNeurons(FixedNeurons):
 
     def __init__(self, population: QuantisedPopulation) -> None:
         super().__init__(population)
+        self._kept = kept_u(population.du)
         self.largest_u = float(np.abs(population.u0).max(initial=0))
 
     def step(self, state: State, drive: NDArray[Any]) -> NDArray[np.bool_]:
-        arriving = np.trunc(state[0] * self._keep_u) + drive * (1 << STATE_SHIFT)
-        self.largest_u = max(self.largest_u, float(np.abs(arriving).max(initial=0.0)))
+        arriving = decay(state[0].astype(np.int64), self._kept) + (drive.astype(np.int64) << STATE_SHIFT)
+        self.largest_u = max(self.largest_u, float(np.abs(arriving).max(initial=0)))
         return super().step(state, drive)
 
 
@@ -145,11 +153,11 @@ def _cause(
         return "wrap"
     row = next(r for r in network.report["populations"] if r["name"] == population.name)
     layer_bias = quantiser.exact_bias(population)[place]
-    unit = population.scale * (1 << STATE_SHIFT)
+    unit = population.unit
     drive = _float_drive(quantiser.float_network, node, neuron, exact)
     gain = float(row["decay_gain"])
     one = _membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
-    rounded = ((population.du + 1) / _UNITY, population.dv / _UNITY)
+    rounded = (1 - kept_u(population.du) / DECAY_UNITY, 1 - kept_v(population.dv) / DECAY_UNITY)
     start = _start(float_population, neuron, gain)
     decayed = _membrane(rounded, gain * drive, spikes, start)
     corrected = (layer_bias / unit, start[1], start[2])
@@ -203,26 +211,28 @@ def _membrane(
 
 
 def _integer_membrane(
-    population: QuantisedPopulation, place: int, drive: FloatArray, spikes: Spikes
+    population: QuantisedPopulation, place: int, drive: IntArray, spikes: Spikes
 ) -> tuple[float, bool]:
     """The integer v before the last step's reset, and whether it was ever clipped."""
-    u, v = float(population.u0[place]), float(population.v0[place])
+    bias, v = int(population.bias[place]), int(population.v0[place])
     potential, clipped = v, False
-    for arriving, fired in zip(drive, spikes, strict=True):
-        u = np.trunc(u * (_UNITY - 1 - population.du) / _UNITY) + arriving * (1 << STATE_SHIFT)
-        potential = np.trunc(v * (_UNITY - population.dv) / _UNITY) + u + float(population.bias[place])
-        clipped = clipped or abs(potential) >= _STATE_LIMIT
-        v = 0.0 if fired else potential
-    return potential, clipped
+    for u, fired in zip(_currents(population, place, drive), spikes, strict=True):
+        potential = int(decay(v, kept_v(population.dv))) + u + bias
+        clipped = clipped or int(saturate(potential)) != potential
+        v = 0 if fired else potential
+    return float(potential), clipped
 
 
-def _wraps(population: QuantisedPopulation, place: int, drive: FloatArray) -> bool:
-    u = float(population.u0[place])
+def _wraps(population: QuantisedPopulation, place: int, drive: IntArray) -> bool:
+    return any(int(wrap(u)) != u for u in _currents(population, place, drive))
+
+
+def _currents(population: QuantisedPopulation, place: int, drive: IntArray) -> Iterator[int]:
+    """The integer u of one neuron after each step, as long as it does not wrap."""
+    u = int(population.u0[place])
     for arriving in drive:
-        u = np.trunc(u * (_UNITY - 1 - population.du) / _UNITY) + arriving * (1 << STATE_SHIFT)
-        if not -_STATE_LIMIT < u <= _STATE_LIMIT:
-            return True
-    return False
+        u = int(decay(u, kept_u(population.du))) + (int(arriving) << STATE_SHIFT)
+        yield u
 
 
 def _float_drive(network: DiscreteNetwork, node: str, neuron: int, exact: Mapping[str, Spikes]) -> FloatArray:
@@ -242,11 +252,11 @@ def _integer_drive(
     population: QuantisedPopulation,
     place: int,
     exact: Mapping[str, Spikes],
-) -> FloatArray:
+) -> IntArray:
     """The same in integer units, summed over planes."""
     inputs = {node.name for node in network.inputs}
     steps = next(iter(exact.values())).shape[1]
-    total = np.zeros(steps)
+    total = np.zeros(steps, dtype=np.int64)
     for edge in network.projections:
         if edge.target != population.name:
             continue
@@ -256,5 +266,5 @@ def _integer_drive(
             raster = exact[node][:, :, index]
         row = np.asarray(synapses(edge.connection)[place].todense(), dtype=np.int64).reshape(-1)
         weighted = raster[0, : steps - edge.delay].astype(np.int64) @ row
-        total[edge.delay :] += np.asarray(weighted, dtype=np.float64) * 2.0**edge.weight_exp
+        total[edge.delay :] += shift(weighted, edge.weight_exp)
     return total

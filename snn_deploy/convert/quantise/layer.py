@@ -31,12 +31,8 @@ from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
 from snn_deploy.network.arrays import FloatArray, frozen
 from snn_deploy.network.discrete import DiscretePopulation
-from snn_deploy.network.quantised import (
-    STATE_SHIFT,
-    UNREACHABLE_VTH,
-    QuantisedPopulation,
-    QuantisedProjection,
-)
+from snn_deploy.network.integers import STATE_SHIFT, UNREACHABLE_VTH
+from snn_deploy.network.quantised import QuantisedPopulation, QuantisedProjection
 
 #: Candidate scales are compared on whole rows of about this many weights of each block.
 _COMPARED_WEIGHTS = 1 << 14

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.engine.fixed.kernel import NUMPY, choose, prepare
-from snn_deploy.engine.fixed.numpy_kernel import FixedNeurons, FixedSynapses
+from snn_deploy.engine.fixed.numpy_kernel import FLOAT32_EXACT, FixedNeurons, FixedSynapses
 from snn_deploy.engine.stepping import Neurons, Spikes, Synapses, simulate
 from snn_deploy.network.connections import synapses
 from snn_deploy.network.network import Input
@@ -18,7 +18,6 @@ from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, 
 
 #: Added planes are held as a dense matrix up to this many entries, as compressed rows beyond.
 _DENSE_LIMIT = 4_000_000
-_FLOAT32_EXACT = 1 << 24
 
 
 class _FusedPlanes:
@@ -31,7 +30,7 @@ class _FusedPlanes:
         whole = sum(parts[1:], start=parts[0])
         graded = any(p.message_bits for p in planes)
         largest = int(abs(whole).sum(axis=1).max()) if whole.nnz else 0
-        narrow = np.float32 if largest < _FLOAT32_EXACT and not graded else np.float64
+        narrow = np.float32 if largest < FLOAT32_EXACT and not graded else np.float64
         if whole.shape[0] * whole.shape[1] <= _DENSE_LIMIT:
             self._matrix: Any = np.ascontiguousarray(whole.T.todense(), dtype=narrow)
         else:

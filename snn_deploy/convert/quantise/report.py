@@ -12,7 +12,8 @@ from snn_deploy.hw_profiles import Profile
 from snn_deploy.network.arrays import FloatArray
 from snn_deploy.network.connections import synapses
 from snn_deploy.network.discrete import DiscretePopulation
-from snn_deploy.network.quantised import STATE_SHIFT, QuantisedPopulation, QuantisedProjection
+from snn_deploy.network.integers import STATE_SHIFT
+from snn_deploy.network.quantised import QuantisedPopulation, QuantisedProjection
 
 
 def population_row(
@@ -28,14 +29,13 @@ def population_row(
 
     bias: before rounding, integer units of v. The bias error is in units of the threshold, a step.
     """
-    unit = population.scale * (1 << STATE_SHIFT)
     return {
         "name": population.name,
         "node": population.node,
         "state_scale": population.scale,
         "decay_gain": gain,
         "decay_rounding": decays.rounding_errors(exact, population, profile),
-        "bias_rounding": float(np.abs(population.bias - bias).max(initial=0.0)) / unit,
+        "bias_rounding": float(np.abs(population.bias - bias).max(initial=0.0)) / population.unit,
         "static_bound_u": static_bound_u(population, incoming, profile),
         "limit_u": 1 << (profile.integers.state_bits.value - 1),
     }

@@ -17,7 +17,7 @@ from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
 from snn_deploy.network.arrays import FloatArray
 from snn_deploy.network.discrete import DiscretePopulation
-from snn_deploy.network.quantised import STATE_SHIFT
+from snn_deploy.network.integers import STATE_SHIFT
 
 #: Headroom beyond what calibration observed: against the wrap of u, the input port, the clip of v.
 _U_MARGIN, _DRIVE_MARGIN, _V_MARGIN = 2.0, 1.25, 1.2

@@ -17,6 +17,7 @@ from snn_deploy.deploy.lava.leadin import LeadIn, solve
 from snn_deploy.deploy.lava.plan import Plan
 from snn_deploy.network.arrays import AnyArray
 from snn_deploy.network.connections import Conv2d, Dense, synapses
+from snn_deploy.network.integers import COMPLETE_DU, COMPLETE_DV, STATE_LIMIT
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 from snn_deploy.network.schedule import lava_delay
 
@@ -172,7 +173,7 @@ class _Relays:
         options = {"weight_exp": 0, "num_weight_bits": 8, "sign_mode": "EXCITATORY", "num_message_bits": 1}
         shape = {"shape": [neurons, neurons], "copies": 1}
         self._processes.append(Process(wire, "Sparse", {**options, **shape}, identity))
-        memoryless = {"neurons": neurons, "du": 4095, "dv": 4096, "vth": 0}
+        memoryless = {"neurons": neurons, "du": COMPLETE_DU, "dv": COMPLETE_DV, "vth": 0}
         self._processes.append(Process(name, "LIF", memoryless))
         self._wires.append(Wire((source, "s_out"), (wire, "s_in")))
         self._wires.append(Wire((wire, "a_out"), (name, "a_in")))
@@ -241,7 +242,8 @@ def _suits_conv(edge: QuantisedProjection) -> bool:
     reach = [d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.weight.shape[2:], strict=True)]
     sums = np.abs(conv.weight).sum(axis=(1, 2, 3))
     fits = max(*reach, *conv.stride, *conv.padding, conv.groups) <= np.iinfo(np.int8).max
-    return edge.weight_exp == 0 and edge.message_bits == 0 and fits and int(sums.max(initial=0)) < 1 << 23
+    exact = int(sums.max(initial=0)) < STATE_LIMIT
+    return edge.weight_exp == 0 and edge.message_bits == 0 and fits and exact
 
 
 def _convolution(name: str, conv: Conv2d, scalars: Mapping[str, Any]) -> Process:

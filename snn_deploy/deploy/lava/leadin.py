@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_deploy.network.arrays import IntArray
-from snn_deploy.network.quantised import STATE_SHIFT, QuantisedPopulation
+from snn_deploy.network.integers import DECAY_BITS, STATE_LIMIT, STATE_SHIFT, decay, kept_u, kept_v
+from snn_deploy.network.quantised import QuantisedPopulation
 
 #: u and v stay inside (-2^23, 2^23); the lead-in must neither wrap nor clip.
-_LIMIT = (1 << 23) - 1
+_LIMIT = STATE_LIMIT - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,32 +42,27 @@ def solve(population: QuantisedPopulation, depth: int) -> LeadIn:
     u, v = np.array(population.u0), np.array(population.v0)
     trail = [u]
     for _ in range(depth):
-        trail.append(_before(trail[-1], 4095 - population.du))
+        trail.append(_before(trail[-1], kept_u(population.du)))
     for later in trail[:depth]:
-        v = _before(v - later - population.bias, 4096 - population.dv)
+        v = _before(v - later - population.bias, kept_v(population.dv))
     u = trail[-1]
     if _silent(population, depth, u, v):
         return LeadIn(u, v)
     return LeadIn(np.array(population.u0), np.array(population.v0), switched=True)
 
 
-def decay(x: IntArray, keep: int) -> IntArray:
-    """Truncate x keep / 4096 toward zero."""
-    return np.asarray(np.sign(x) * ((np.abs(x) * keep) >> 12), dtype=np.int64)
-
-
 def _before(x: IntArray, keep: int) -> IntArray:
     """The x of smallest magnitude that decays to the given one: ceil(|x| 4096 / keep), since keep <= 4096."""
     if keep <= 0:
         return np.zeros_like(x)
-    magnitude = -((-np.abs(x) << 12) // keep)
+    magnitude = -((-np.abs(x) << DECAY_BITS) // keep)
     # A value that left the range of u and v has no solution; the clip keeps the next product in int64.
     return np.asarray(np.sign(x) * np.minimum(magnitude, 1 << 40), dtype=np.int64)
 
 
 def _silent(population: QuantisedPopulation, depth: int, u: IntArray, v: IntArray) -> bool:
     """Whether ``depth`` steps from (u, v) are silent, in range, and end equivalent to (u0, v0)."""
-    keep_u, keep_v = 4095 - population.du, 4096 - population.dv
+    keep_u, keep_v = kept_u(population.du), kept_v(population.dv)
     threshold = min(population.vth << STATE_SHIFT, _LIMIT)
     for _ in range(depth):
         if max(np.abs(u).max(initial=0), np.abs(v).max(initial=0)) > _LIMIT:

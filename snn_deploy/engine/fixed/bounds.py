@@ -13,15 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.network.connections import Connection, Dense, synapses, weights
-from snn_deploy.network.quantised import (
-    STATE_SHIFT,
-    QuantisedNetwork,
-    QuantisedPopulation,
-    QuantisedProjection,
-)
+from snn_deploy.network.integers import DECAY_UNITY, STATE_LIMIT, STATE_SHIFT, kept_u, kept_v, shift
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 
-_UNITY = 4096
-_TURN = 1 << 23
+#: The largest |w| whose sum over four rows fits 16 bits, as the compiled kernel adds them.
+LARGEST_WEIGHT = 8191
 _Bound = NDArray[np.float64]
 
 
@@ -79,10 +75,8 @@ def _drive(projection: QuantisedProjection, message_bits: int) -> tuple[_Bound, 
     else:
         total = _sums(projection.connection)
         most, least = (absolute + total) // 2, (total - absolute) // 2
-    exponent = projection.weight_exp
-    left, right = max(exponent, 0), max(-exponent, 0)
-    # an arithmetic shift rounds down, so a negative sum keeps its bound
-    least, most = (((bound << left) >> right) << STATE_SHIFT for bound in (least, most))
+    # the shift rounds down, so a negative sum keeps its bound
+    least, most = (shift(bound, projection.weight_exp) << STATE_SHIFT for bound in (least, most))
     return least.astype(np.float64), most.astype(np.float64)
 
 
@@ -93,26 +87,25 @@ def _sums(connection: Connection) -> Any:
 
 
 def _population(population: QuantisedPopulation, low: _Bound, high: _Bound, steps: int) -> Bounds:
-    keep_u = _UNITY - (population.du + 1)
-    keep_v = _UNITY - population.dv
+    keep_u, keep_v = kept_u(population.du), kept_v(population.dv)
     bias = population.bias.astype(np.float64)
     v0 = population.v0.astype(np.float64)
     u0 = population.u0.astype(np.float64)
     u_high = _reached(u0, high, keep_u, steps)
     u_low = -_reached(-u0, -low, keep_u, steps)
     # a u that wraps comes back at the other end
-    wraps = (u_high > _TURN) | (u_low <= -_TURN)
-    u_high, u_low = np.where(wraps, _TURN, u_high), np.where(wraps, -_TURN, u_low)
+    wraps = (u_high > STATE_LIMIT) | (u_low <= -STATE_LIMIT)
+    u_high, u_low = np.where(wraps, STATE_LIMIT, u_high), np.where(wraps, -STATE_LIMIT, u_low)
     threshold = float(population.vth << STATE_SHIFT)
     rise = u_high + bias
     # v above the threshold is reset, so a step starts from the threshold at most
-    from_threshold = np.maximum(threshold, v0) * keep_v / _UNITY + rise
+    from_threshold = np.maximum(threshold, v0) * keep_v / DECAY_UNITY + rise
     v_high = np.minimum(from_threshold, _reached(v0, rise, keep_v, steps))
     v_low = -_reached(-v0, -(u_low + bias), keep_v, steps)
     return Bounds(
         wraps=bool(wraps.any()),
-        clips_low=bool(np.any(v_low < 1 - _TURN)),
-        clips_high=bool(np.any(v_high > _TURN - 1)),
+        clips_low=bool(np.any(v_low < 1 - STATE_LIMIT)),
+        clips_high=bool(np.any(v_high > STATE_LIMIT - 1)),
         drive=float(np.maximum(high, -low).max(initial=0)),
     )
 
@@ -124,9 +117,9 @@ def _reached(start: _Bound, rise: _Bound, keep: int, steps: int) -> _Bound:
     """
     rise = np.maximum(rise, 0)
     linear = np.maximum(start, 0) + steps * rise
-    if keep == _UNITY:
+    if keep == DECAY_UNITY:
         return np.asarray(linear)
-    return np.asarray(np.minimum(linear, np.maximum(start, rise * _UNITY / (_UNITY - keep))))
+    return np.asarray(np.minimum(linear, np.maximum(start, rise * DECAY_UNITY / (DECAY_UNITY - keep))))
 
 
 def reasons_against(network: QuantisedNetwork, reach: Mapping[str, Bounds]) -> list[str]:
@@ -140,7 +133,7 @@ def reasons_against(network: QuantisedNetwork, reach: Mapping[str, Bounds]) -> l
         if graded_sum_leaves_int32(projection.connection, projection.message_bits):
             reasons.append(f"projection {projection.name!r}: its sums of messages can leave 32 bits")
         largest = largest_weight(projection.connection)
-        if largest > 8191:
+        if largest > LARGEST_WEIGHT:
             reasons.append(f"projection {projection.name!r}: a weight of {largest}, more than 14 bits hold")
     return reasons
 

@@ -20,12 +20,8 @@ from snn_deploy.engine.fixed.rows import Rows, plan
 from snn_deploy.engine.kernels import library as c
 from snn_deploy.engine.stepping import same_step_order
 from snn_deploy.network.connections import Connection, Conv2d, Dense, size, synapses, weights
-from snn_deploy.network.quantised import (
-    STATE_SHIFT,
-    QuantisedNetwork,
-    QuantisedPopulation,
-    QuantisedProjection,
-)
+from snn_deploy.network.integers import DECAY_UNITY, STATE_LIMIT, STATE_SHIFT, kept_u, kept_v
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 from snn_deploy.network.schedule import stages
 
 #: A sparse projection is stored densely above this share of nonzero weights: adding a row of 64
@@ -35,7 +31,6 @@ _DENSE_BYTES = 64 << 20
 #: Channels from which a convolution is added pixel by pixel.
 _BLOCK_FROM = 8
 _INT16 = 32767
-_UNITY = 4096
 
 
 class Layout:
@@ -140,10 +135,10 @@ class Layout:
             bias=per_neuron(population.bias),
             u0=per_neuron(population.u0),
             v0=per_neuron(population.v0),
-            keep_u=(_UNITY - (population.du + 1)) / _UNITY,
-            keep_v=(_UNITY - population.dv) / _UNITY,
+            keep_u=kept_u(population.du) / DECAY_UNITY,
+            keep_v=kept_v(population.dv) / DECAY_UNITY,
             # v never exceeds 2^23 - 1, so a higher threshold is as unreachable
-            threshold=min(population.vth << STATE_SHIFT, 1 << 23),
+            threshold=min(population.vth << STATE_SHIFT, STATE_LIMIT),
             node=node,
             group_count=len(groups),
             wraps=int(reach.wraps),

@@ -13,16 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.engine.fixed.bounds import largest_weight
+from snn_deploy.engine.fixed.bounds import LARGEST_WEIGHT, largest_weight
 from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse, synapses, weights, with_weights
 from snn_deploy.network.quantised import QuantisedProjection
 
-#: Four rows of such weights still fit a 16-bit sum.
-LARGEST = 8191
-
 
 def merged(projections: Sequence[QuantisedProjection]) -> list[QuantisedProjection]:
-    """Return projections that give the same input, as few as fit ``LARGEST``, in the order of the first."""
+    """Projections that give the same input, as few as fit ``LARGEST_WEIGHT``, in the order of the first."""
     together: dict[Any, list[QuantisedProjection]] = {}
     for projection in projections:
         together.setdefault(_key(projection), []).append(projection)
@@ -47,7 +44,7 @@ def _merge(planes: list[QuantisedProjection]) -> list[QuantisedProjection]:
         return planes
     least = min(plane.weight_exp for plane in planes)
     reach = sum(largest_weight(plane.connection) << (plane.weight_exp - least) for plane in planes)
-    if reach <= LARGEST:
+    if reach <= LARGEST_WEIGHT:
         return [replace(planes[0], connection=_sum(planes, least), weight_exp=least)]
     apart = [[plane for plane in planes if plane.weight_exp == e] for e in {p.weight_exp for p in planes}]
     return planes if len(apart) == 1 else [one for same in apart for one in _merge(same)]
@@ -77,7 +74,7 @@ def _aligned(projection: QuantisedProjection, others: list[QuantisedProjection])
         return projection
     least = min(p.weight_exp for p in others if p.target == projection.target and p.weight_exp >= 0)
     shift = projection.weight_exp - least
-    if not shift or largest_weight(projection.connection) << shift > LARGEST:
+    if not shift or largest_weight(projection.connection) << shift > LARGEST_WEIGHT:
         return projection
     scaled = weights(projection.connection).astype(np.int64) << shift
     return replace(projection, connection=with_weights(projection.connection, scaled), weight_exp=least)

@@ -18,18 +18,15 @@ from snn_deploy.engine.fixed.prepared import NO_RESETS, Reset, Resets
 from snn_deploy.engine.result import events
 from snn_deploy.engine.stepping import State, simulate
 from snn_deploy.network.connections import Connection, Dense, synapses
-from snn_deploy.network.quantised import (
-    STATE_SHIFT,
-    QuantisedNetwork,
-    QuantisedPopulation,
-    QuantisedProjection,
-)
+from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 
+# Lava's numbers and laws once more, apart from network/integers.py, so that each is checked by the other
 _DECAY_UNITY = 4096
+_STATE_SHIFT = 6
 _STATE_LIMIT = float(1 << 23)
 _INT32_TURN = float(1 << 32)
 #: Sums of integers below this stay exact in a float32 matrix product.
-_FLOAT32_EXACT = 1 << 24
+FLOAT32_EXACT = 1 << 24
 
 
 class FixedNeurons:
@@ -51,7 +48,7 @@ class FixedNeurons:
         self._keep_u = (_DECAY_UNITY - (population.du + 1)) / _DECAY_UNITY
         self._keep_v = (_DECAY_UNITY - population.dv) / _DECAY_UNITY
         self._bias = population.bias.astype(np.float64)
-        self._threshold = float(population.vth << STATE_SHIFT)
+        self._threshold = float(population.vth << _STATE_SHIFT)
         self._u0, self._v0 = population.u0.astype(np.float64), population.v0.astype(np.float64)
         self._reset = reset
         self._trace = trace
@@ -69,7 +66,7 @@ class FixedNeurons:
             u[:] = v[:] = 0
         u *= self._keep_u
         np.trunc(u, out=u)
-        u += drive * (1 << STATE_SHIFT)
+        u += drive * (1 << _STATE_SHIFT)
         if self._far:
             _turn(u)
         # Lava wraps once, silently: 2^23 + k becomes k - 2^23
@@ -170,5 +167,5 @@ def _exact_matrix(connection: Connection, message_bits: int) -> Any:
         return synapses(connection).astype(np.float64)
     weight = np.asarray(connection.weight)
     largest_sum = int(np.abs(weight).sum(axis=1).max(initial=0)) << message_bits
-    dtype = np.float32 if largest_sum < _FLOAT32_EXACT else np.float64
+    dtype = np.float32 if largest_sum < FLOAT32_EXACT else np.float64
     return np.ascontiguousarray(weight.T.astype(dtype))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from snn_deploy.errors import Violation
 from snn_deploy.network.connections import weights
+from snn_deploy.network.integers import COMPLETE_DU, COMPLETE_DV, LONGEST_DELAY, STATE_LIMIT, UNREACHABLE_VTH
 from snn_deploy.network.quantised import (
-    UNREACHABLE_VTH,
     QuantisedNetwork,
     QuantisedPopulation,
     QuantisedProjection,
@@ -32,15 +32,15 @@ from snn_deploy.network.validity.topology import (
 )
 
 #: Least and largest value, inclusive, as Lava 0.10.0 documents its LIF and Dense processes.
-DU = (-1, 4095)
-DV = (0, 4096)
-VTH = (0, (1 << 17) - 1)
+DU = (-1, COMPLETE_DU)
+DV = (0, COMPLETE_DV)
+VTH = (0, UNREACHABLE_VTH - 1)
 BIAS_MANT = (-(1 << 12), (1 << 12) - 1)
 BIAS_EXP = (0, 7)
-STATE = (1 - (1 << 23), (1 << 23) - 1)
+STATE = (1 - STATE_LIMIT, STATE_LIMIT - 1)
 WEIGHT_EXP = (-8, 7)
 WEIGHT_BITS = (1, 8)
-DELAY = (0, 62)
+DELAY = (0, LONGEST_DELAY)
 MESSAGE_BITS = (0, 24)
 
 _WEIGHTS = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}

@@ -16,8 +16,9 @@ from snn_deploy.hw_profiles import load
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, synapses
 from snn_deploy.network.contract import Contract
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
+from snn_deploy.network.integers import UNREACHABLE_VTH
 from snn_deploy.network.network import Input, Output
-from snn_deploy.network.quantised import UNREACHABLE_VTH, QuantisedNetwork
+from snn_deploy.network.quantised import QuantisedNetwork
 
 PROFILE = load("loihi2")
 

@@ -17,7 +17,7 @@ from snn_deploy.deploy.lava.plan import Strategy, make_plan
 from snn_deploy.deploy.lava.run import run_network
 from snn_deploy.errors import UsageError
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, synapses
-from snn_deploy.network.quantised import UNREACHABLE_VTH
+from snn_deploy.network.integers import UNREACHABLE_VTH
 from tests import quantised_nets
 
 Rng = np.random.Generator

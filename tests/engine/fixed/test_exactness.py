@@ -14,7 +14,8 @@ from snn_deploy.engine.fixed import kernel
 from snn_deploy.engine.fixed.bounds import bounds
 from snn_deploy.engine.fixed.prepared import Reset
 from snn_deploy.engine.result import ActivityCounter
-from snn_deploy.network.quantised import UNREACHABLE_VTH, QuantisedNetwork
+from snn_deploy.network.integers import UNREACHABLE_VTH
+from snn_deploy.network.quantised import QuantisedNetwork
 from tests import quantised_nets as nets
 from tests.random_networks import Description, build, networks, rates, signals
 

@@ -17,7 +17,8 @@ from snn_deploy.engine.fixed.engine import FixedEngine
 from snn_deploy.engine.kernels import library
 from snn_deploy.engine.result import RunInterrupted
 from snn_deploy.errors import BackendUnavailable, UsageError
-from snn_deploy.network.quantised import UNREACHABLE_VTH, QuantisedNetwork
+from snn_deploy.network.integers import UNREACHABLE_VTH
+from snn_deploy.network.quantised import QuantisedNetwork
 from tests import quantised_nets as nets
 
 KERNELS = kernel.names()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from test_exactness import check
 
 from snn_deploy.engine.fixed import kernel
-from snn_deploy.engine.fixed.bounds import bounds
+from snn_deploy.engine.fixed.bounds import LARGEST_WEIGHT, bounds
 from snn_deploy.engine.fixed.layout import Layout
-from snn_deploy.engine.fixed.merging import LARGEST, merged
+from snn_deploy.engine.fixed.merging import merged
 from snn_deploy.engine.fixed.patches import field, tables
 from snn_deploy.engine.fixed.rows import plan
 from snn_deploy.network.connections import Conv2d, Dense, Sparse
@@ -239,7 +239,7 @@ def test_planes_too_large_together_stay_apart() -> None:
     edges = [nets.projection("x", "a", nets.dense(9, 9, rng), weight_exp=e, name=str(e)) for e in (0, 0, 7)]
     found = merged(edges)
     assert sorted(p.weight_exp for p in found) == [0, 7]
-    assert all(np.abs(p.connection.weight).max() <= LARGEST for p in found)
+    assert all(np.abs(p.connection.weight).max() <= LARGEST_WEIGHT for p in found)
 
 
 def _matrix(connection: Sparse) -> Any:

@@ -11,9 +11,10 @@ from typing import Any
 import nir
 import numpy as np
 
-from snn_deploy.convert.frontends.lavadl.layers import UNITY, Layer, Model
+from snn_deploy.convert.frontends.lavadl.layers import Layer, Model
 from snn_deploy.network.connections import Connection, Conv2d, map_weights, synapses
 from snn_deploy.network.contract import Contract
+from snn_deploy.network.integers import DECAY_UNITY
 
 #: Steps of the time constant of a state that does not decay.
 _ENDLESS = float(1 << 24)
@@ -60,7 +61,7 @@ class _Graph:
     def _weights(self, layer: Layer, source: str) -> None:
         """The paths from ``source`` to the layer: one, or one for the bias and one for each delay."""
         name, neurons = f"{layer.name}_weight", layer.name
-        bias = layer.bias * (max(layer.neuron.i_decay, 1) / UNITY)
+        bias = layer.bias * (max(layer.neuron.i_decay, 1) / DECAY_UNITY)
         if layer.delay is None:
             self.edges.append((self._behind(source, name, _map(layer, layer.connection, bias)), neurons))
             return
@@ -87,7 +88,8 @@ class _Graph:
     def _neurons(self, layer: Layer) -> Any:
         """Decays of d / 4096 a step; gains of 1, as weights and bias are in threshold mantissas."""
         steps = [
-            UNITY / decay if decay else _ENDLESS for decay in (layer.neuron.i_decay, layer.neuron.v_decay)
+            DECAY_UNITY / decay if decay else _ENDLESS
+            for decay in (layer.neuron.i_decay, layer.neuron.v_decay)
         ]
         each = np.ones(layer.shape)
         cuba = {

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snn_deploy.convert.frontends.lavadl.layers import Layer, Model
+from snn_deploy.convert.frontends.lavadl.layers import BIAS_EXP, Layer, Model
 from snn_deploy.network.arrays import IntArray, frozen
 from snn_deploy.network.connections import Connection, Sparse, map_weights, synapses, weights
 from snn_deploy.network.contract import Contract
@@ -22,9 +22,6 @@ from snn_deploy.network.quantised import (
     QuantisedProjection,
     SignMode,
 )
-
-#: netx hands a bias on with this exponent, so that it counts in threshold mantissas.
-BIAS_EXP = 6
 
 
 def integer_network(model: Model, contract: Contract, profile: str) -> QuantisedNetwork:

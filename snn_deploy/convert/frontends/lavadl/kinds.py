@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.convert.frontends.lavadl.fields import Fields
-from snn_deploy.convert.frontends.lavadl.layers import UNITY, Cuba, Layer, Shape
+from snn_deploy.convert.frontends.lavadl.layers import Cuba, Layer, Shape
 from snn_deploy.network.arrays import IntArray, frozen
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, size
-from snn_deploy.network.quantised import UNREACHABLE_VTH
+from snn_deploy.network.integers import DECAY_UNITY, LONGEST_DELAY, UNREACHABLE_VTH
+from snn_deploy.network.validity import BIAS_MANT
 
-#: Longest synaptic delay that netx takes; it clamps longer ones.
-LONGEST_DELAY = 62
 #: SLAYER writes this threshold where a layer shall not spike: the largest of 18 bits.
 _LARGEST_VTH = (1 << 18) - 1
 #: Weight of an input layer that states none, as in netx.
@@ -72,13 +71,13 @@ def _input(fields: Fields, before: Before, number: int) -> Read:
         return None, Before(shape)
     neuron = _neuron(fields)
     weight = fields.integer("weight", -255, 255) if "weight" in fields else _INPUT_WEIGHT
-    bias = fields.integer("bias", -(1 << 12), (1 << 12) - 1) if "bias" in fields else 0
+    bias = fields.integer("bias", *BIAS_MANT) if "bias" in fields else 0
     fields.close()
-    if neuron.i_decay != UNITY:
+    if neuron.i_decay != DECAY_UNITY:
         fields.refuse(
             "an input layer's current must have no memory: netx drives the membrane, SLAYER the current",
             f"iDecay {neuron.i_decay}",
-            f"iDecay {UNITY}",
+            f"iDecay {DECAY_UNITY}",
         )
     fields.close()
     neurons = int(np.prod(shape))
@@ -102,7 +101,7 @@ def _dense(fields: Fields, before: Before, number: int) -> Read:
     """All to all. Without a neuron, netx's default: u sums up without decay, and v = u."""
     shape, weight = _shape(fields), fields.integers("weight")
     stated = fields.optional("inFeatures"), fields.optional("outFeatures")
-    drive = _drive(fields, Cuba(0, UNITY, UNREACHABLE_VTH))
+    drive = _drive(fields, Cuba(0, DECAY_UNITY, UNREACHABLE_VTH))
     fields.close()
     neurons = int(np.prod(shape))
     matrix = _matrix(fields, "weight", weight, neurons)
@@ -192,7 +191,7 @@ def _average(fields: Fields, before: Before, number: int) -> Read:
         np.arange(groups + 1) * share,
         (groups, arriving),
     )
-    memoryless = Cuba(UNITY, UNITY, UNREACHABLE_VTH)
+    memoryless = Cuba(DECAY_UNITY, DECAY_UNITY, UNREACHABLE_VTH)
     nothing = frozen(np.zeros(groups), np.int64)
     return Layer(number, "average", (groups,), memoryless, rows, nothing, share=share), Before((groups,))
 
@@ -301,8 +300,8 @@ def _neuron(layer: Fields) -> Cuba:
     if kind not in ("", "CUBA", "LOIHI"):
         fields.skip_all()
         fields.refuse("this neuron model is not supported", kind, "CUBA, LOIHI")
-        return Cuba(UNITY, 0, 0)
-    decays = fields.integer("iDecay", 0, UNITY), fields.integer("vDecay", 0, UNITY)
+        return Cuba(DECAY_UNITY, 0, 0)
+    decays = fields.integer("iDecay", 0, DECAY_UNITY), fields.integer("vDecay", 0, DECAY_UNITY)
     neuron = Cuba(*decays, fields.integer("vThMant", 0, _LARGEST_VTH))
     fields.repeats("refDelay", 1)  # SLAYER counts the step of the spike, so 1 is no refractory period
     for name in ("gradedSpike", "messageBits", "wgtExp", "weight_exp"):

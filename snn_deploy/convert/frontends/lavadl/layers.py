@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.connections import Connection, Dense
-from snn_deploy.network.quantised import UNREACHABLE_VTH
+from snn_deploy.network.integers import STATE_SHIFT, UNREACHABLE_VTH
 
 Shape = tuple[int, ...]
 
-#: iDecay and vDecay are in units of 1/4096 a step.
-UNITY = 4096
+#: netx gives every bias this exponent, so that it counts in threshold mantissas.
+BIAS_EXP = STATE_SHIFT
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from snn_deploy.convert.frontends.lavadl.kinds import Before, read_layer
 from snn_deploy.convert.frontends.lavadl.layers import Layer, Model, Shape
 from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.network.connections import Conv2d, size
-from snn_deploy.network.quantised import UNREACHABLE_VTH
+from snn_deploy.network.integers import UNREACHABLE_VTH
 
 
 def read_layers(tree: Mapping[str, Any], where: str) -> Model:

@@ -16,7 +16,7 @@ from snn_deploy.convert.frontends.lavadl.layers import Cuba, Layer, Shape
 from snn_deploy.network.arrays import IntArray, frozen
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, size
 from snn_deploy.network.integers import DECAY_UNITY, LONGEST_DELAY, UNREACHABLE_VTH
-from snn_deploy.network.validity import BIAS_MANT
+from snn_deploy.network.validity.quantised import BIAS_MANT
 
 #: SLAYER writes this threshold where a layer shall not spike: the largest of 18 bits.
 _LARGEST_VTH = (1 << 18) - 1

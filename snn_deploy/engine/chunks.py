@@ -237,13 +237,6 @@ class Gather:
             dict.fromkeys(name for node in nodes for name, _ in self._parts.get(node, [(node, None)]))
         )
 
-    def add(self, rasters: Mapping[str, Spikes]) -> None:
-        """Take one chunk of population rasters, uint8 (samples, steps, neurons)."""
-        for output in self._outputs:
-            self._counts[output.name].append(self._node(output.node, rasters).sum(axis=1, dtype=np.int32))
-        for name in self._record:
-            self._spikes[name].append(self._node(name, rasters))
-
     def add_chunk(self, chunk: Chunk) -> None:
         """Take one chunk that holds what :attr:`counted`, :attr:`drawn` and :attr:`read` name."""
         for output in self._outputs:

@@ -91,15 +91,6 @@ class ActivityCounter:
         self._totals: dict[tuple[str, int], NDArray[np.int64]] = {}
         self._spikes: dict[str, int] = {}
         self._sample_steps: dict[str, int] = {}
-        self._samples = 0
-
-    def add(self, name: str, raster: NDArray[np.uint8]) -> None:
-        """Count one chunk of an input or population: raster uint8 (samples, steps, neurons)."""
-        samples, steps = raster.shape[:2]
-        late = {
-            delay: events(raster[:, max(steps - delay, 0) :]) for delay in self._delays.get(name, ()) if delay
-        }
-        self.add_counts(name, samples * steps, events(raster), late)
 
     def add_counts(
         self,

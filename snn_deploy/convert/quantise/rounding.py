@@ -74,12 +74,3 @@ def descend(
         if use_bias:
             shift = correct_bias(error, moments)
     return np.ascontiguousarray(rounded), shift
-
-
-def weighted_error(error: FloatArray, shift: FloatArray, moments: Moments) -> float:
-    """The objective of :func:`descend`, summed over rows; needs ``moments.full``."""
-    if moments.full is None:
-        return float(np.sum(error**2 * moments.diagonal))
-    ridge = _RIDGE * float(moments.diagonal.mean())
-    value = np.sum((error @ moments.full) * error) + ridge * np.sum(error**2)
-    return float(value + 2 * shift @ (error @ moments.with_bias) + moments.bias * shift @ shift)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from snn_deploy.convert.quantise.biases import round_bias
 from snn_deploy.convert.quantise.blocks import block
@@ -13,7 +14,6 @@ from snn_deploy.convert.quantise.rounding import (
     correct_bias,
     descend,
     round_nearest,
-    weighted_error,
 )
 from snn_deploy.hw_profiles import load
 from snn_deploy.network.connections import Conv2d, Dense
@@ -32,6 +32,17 @@ def some_moments(seed: int, neurons: int) -> Moments:
     raster = spikes(seed, 12, 30, neurons)
     connection = Dense(np.ones((1, neurons)))
     return moments([Arriving(raster, 0, connection, block(connection))], du=0.3, dv=0.1, rate=0.05)
+
+
+def weighted_error(error: NDArray[np.float64], shift: NDArray[np.float64], moments: Moments) -> float:
+    """(d, e)^T H (d, e) + ridge |d|^2, summed over rows; the ridge is 0.3 of the mean diagonal of H."""
+    assert moments.full is not None
+    bordered = np.block(
+        [[moments.full, moments.with_bias[:, None]], [moments.with_bias[None], np.array([[moments.bias]])]]
+    )
+    both = np.column_stack([error, shift])
+    ridge = 0.3 * moments.diagonal.mean() * np.sum(error**2)
+    return float(np.einsum("ij,jk,ik->", both, bordered, both) + ridge)
 
 
 @pytest.mark.parametrize("unit", [1.0, 4.0])

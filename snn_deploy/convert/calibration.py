@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.convert.quantise import DecayFit, Evidence, Extremes
+from snn_deploy.convert.quantise import DecayMatch, Evidence, Extremes
 from snn_deploy.convert.quantise.decays import kept_decays, round_decays
 from snn_deploy.engine.float import FloatNeurons, FloatSynapses
 from snn_deploy.engine.inputs import graded_range
@@ -20,7 +20,7 @@ from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
 #: they are shuffled. Inputs may be sparse, so most samples are.
 _SAMPLES, _STEPS, _RATES = 32, 60, (0.3, 0.005)
 #: Membranes between these fractions of the threshold decide the gain of rounded decays.
-_FIT_RANGE = (0.2, 3.0)
+_MATCH_RANGE = (0.2, 3.0)
 #: A trough of v tells at a later spike if more than this of it, in thresholds, is left; so many of the
 #: telling ones must stay above the clip of v.
 _TELLING, _TROUGHS_KEPT = 0.02, 0.995
@@ -51,7 +51,7 @@ class _Observed(FloatNeurons):
         self.drive = max(self.drive, float(np.abs(drive).max(initial=0.0)))
         self.u = max(self.u, float(np.abs(state[0]).max(initial=0.0)))
         self._sink(state[1], fired)
-        self._fit(potential, drive, fired)
+        self._match(potential, drive, fired)
         return fired
 
     @property
@@ -72,12 +72,12 @@ class _Observed(FloatNeurons):
         self._trough = np.where(fired, 0.0, np.where(deeper, -v, self._trough))
         self._memory[deeper | fired] = 1.0
 
-    def _fit(
+    def _match(
         self, potential: NDArray[np.float64], drive: NDArray[np.float64], fired: NDArray[np.bool_]
     ) -> None:
         self._shadow_u = self._shadow_u * (1 - self._du) + drive
         self._shadow_v = self._shadow_v * (1 - self._dv) + self._shadow_u + self._exact.bias
-        low, high = _FIT_RANGE
+        low, high = _MATCH_RANGE
         inside = (potential > low) & (potential < high) if self._exact.spiking else np.ones_like(fired)
         rounded = np.where(inside, self._shadow_v, 0.0)
         self.overlap += np.einsum("sn,sn->n", potential, rounded)
@@ -93,7 +93,7 @@ def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spi
     return Evidence(
         rasters,
         {name: Extremes(n.u, n.drive, n.depth) for name, n in neurons.items()},
-        {name: DecayFit(n.overlap, n.power) for name, n in neurons.items()},
+        {name: DecayMatch(n.overlap, n.power) for name, n in neurons.items()},
     )
 
 

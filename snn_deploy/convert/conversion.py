@@ -17,8 +17,8 @@ from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.calibration import generated_spikes
 from snn_deploy.convert.export_net import narrowed
 from snn_deploy.convert.frontends import Source, read_model
-from snn_deploy.convert.pipeline import Prepared, prepare
-from snn_deploy.convert.quantise.quantisation import Level, quantise_network
+from snn_deploy.convert.pipeline import Discretised, prepare
+from snn_deploy.convert.quantise.quantisation import LevelChoice, quantise_network
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.hw_profiles import Profile
@@ -54,7 +54,7 @@ class Options:
     reset: str | None = None
     decay: str | None = None
     bits: int = 8
-    level: Level = "auto"
+    level: LevelChoice = "auto"
     budget: float | None = None
     graded: int = 0
     seed: int = 0
@@ -90,7 +90,7 @@ def convert_graph(
     return _artifact(_prepared(graph, options), options, provenance or {}, calibration)
 
 
-def _prepared(graph: nir.NIRGraph, options: Options) -> Prepared:
+def _prepared(graph: nir.NIRGraph, options: Options) -> Discretised:
     contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay)
     prepared = prepare(graph, contract, options.graded)
     _check_graded(prepared.network.inputs, load_profile(options.profile))
@@ -135,7 +135,7 @@ def _taken(
 
 
 def _artifact(
-    prepared: Prepared,
+    prepared: Discretised,
     options: Options,
     provenance: Mapping[str, Any],
     calibration: Mapping[str, Spikes] | None,

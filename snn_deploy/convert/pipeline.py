@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class Discretised:
     """The float network, and the canonical graph it can be derived from again."""
 
     network: DiscreteNetwork
     graph: nir.NIRGraph
 
 
-def prepare(graph: nir.NIRGraph, contract: Contract, graded: int = 0) -> Prepared:
+def prepare(graph: nir.NIRGraph, contract: Contract, graded: int = 0) -> Discretised:
     """Lower, run the passes and discretise; raises ModelNotSupported with everything Loihi cannot hold.
 
     graded: message_bits of the inputs that state none in their metadata; 0 is spikes of 0 and 1.
@@ -35,4 +35,4 @@ def prepare(graph: nir.NIRGraph, contract: Contract, graded: int = 0) -> Prepare
     lowered = lower_graph(with_message_bits(graph, graded) if graded else graph, contract)
     network = run_passes(lowered.network)
     depths(network)  # refuses cycles that are shorter than their steps on the chip
-    return Prepared(check(discretise(network), DISCRETE), explicit_graph(lowered))
+    return Discretised(check(discretise(network), DISCRETE), explicit_graph(lowered))

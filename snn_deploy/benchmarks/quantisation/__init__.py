@@ -29,7 +29,7 @@ from snn_deploy.benchmarks.quantisation.targets import (
 )
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.calibration import observe
-from snn_deploy.convert.quantise import DecayFit, Evidence, Quantiser
+from snn_deploy.convert.quantise import DecayMatch, Evidence, Quantiser
 from snn_deploy.convert.quantise.search import Search
 from snn_deploy.deploy.parity import compare
 from snn_deploy.errors import VerificationMismatch, Violation
@@ -189,8 +189,8 @@ def _quantise(search: Search, level: str) -> tuple[QuantisedNetwork, float]:
 
 def _without_gain(evidence: Evidence) -> Evidence:
     """The same evidence with a gain of 1, to show what the gain is worth."""
-    fits = {name: DecayFit(0 * fit.overlap, 0 * fit.power) for name, fit in evidence.decay_fits.items()}
-    return replace(evidence, decay_fits=fits)
+    fits = {name: DecayMatch(0 * fit.overlap, 0 * fit.power) for name, fit in evidence.decay_matches.items()}
+    return replace(evidence, decay_matches=fits)
 
 
 def _equal_to_lava(subject: Subject, network: QuantisedNetwork) -> bool:

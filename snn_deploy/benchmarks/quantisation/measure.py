@@ -9,7 +9,7 @@ import numpy as np
 
 from snn_deploy.benchmarks.quantisation.subjects import Subject
 from snn_deploy.convert.quantise.gate import counts
-from snn_deploy.convert.quantise.parts import run_nodes
+from snn_deploy.convert.quantise.subnetwork import run_nodes
 from snn_deploy.engine import float as float_engine
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.network.arrays import AnyArray, FloatArray, IntArray

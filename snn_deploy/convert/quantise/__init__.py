@@ -7,7 +7,7 @@ errors cancel on the membranes that calibration saw; decays round to 12 bits wit
 have an exponent for each neuron.
 """
 
-from snn_deploy.convert.quantise.evidence import DecayFit as DecayFit
+from snn_deploy.convert.quantise.evidence import DecayMatch as DecayMatch
 from snn_deploy.convert.quantise.evidence import Evidence as Evidence
 from snn_deploy.convert.quantise.evidence import Extremes as Extremes
 from snn_deploy.convert.quantise.grids import LEVELS as LEVELS

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.convert.quantise.evidence import DecayFit
+from snn_deploy.convert.quantise.evidence import DecayMatch
 from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
 from snn_deploy.network.arrays import IntArray
@@ -62,7 +62,7 @@ def violations(population: DiscretePopulation, profile: Profile) -> list[Violati
     ]
 
 
-def gain(fit: DecayFit, index: IntArray) -> float:
+def gain(fit: DecayMatch, index: IntArray) -> float:
     """Least-squares gain of the weights of the neurons ``index``; 1 where calibration saw nothing."""
     power = float(fit.power[index].sum())
     return float(fit.overlap[index].sum()) / power if power > 0 else 1.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from snn_deploy.convert.quantise import Quantiser
 from snn_deploy.convert.quantise.gate import count_error, counts
-from snn_deploy.convert.quantise.parts import run_nodes
+from snn_deploy.convert.quantise.subnetwork import run_nodes
 from snn_deploy.engine.fixed.numpy_kernel import FixedNeurons
 from snn_deploy.engine.stepping import Spikes, State
 from snn_deploy.network.arrays import FloatArray, IntArray

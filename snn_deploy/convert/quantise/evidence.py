@@ -23,7 +23,7 @@ class Extremes:
 
 
 @dataclass(frozen=True, eq=False)
-class DecayFit:
+class DecayMatch:
     """Sums over samples and steps that give the least-squares gain of rounded decays.
 
     overlap: sum of v_float v_rounded; power: sum of v_rounded squared; shape (neurons,). v_rounded is
@@ -39,9 +39,9 @@ class Evidence:
     """The float network on calibration spikes.
 
     rasters: input and population name -> (samples, steps, neurons), uint8 spikes or graded integers.
-    extremes, decay_fits: by population name.
+    extremes, decay_matches: by population name.
     """
 
     rasters: Mapping[str, SpikeArray]
     extremes: Mapping[str, Extremes]
-    decay_fits: Mapping[str, DecayFit]
+    decay_matches: Mapping[str, DecayMatch]

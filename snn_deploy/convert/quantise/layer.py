@@ -58,7 +58,7 @@ class QuantisedLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class RoundingProblem:
     """A group of neurons ready to be quantised at any level: everything that no level changes.
 
     blocks: one a piece, weights with the decay gain already in. importance: of a squared error in each
@@ -79,7 +79,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class LevelGrids:
     """What a level decides before any weight is rounded: the state scale, and each block's grid.
 
     limits: the largest scale that each format allows, by what limits it.
@@ -100,9 +100,9 @@ def prepare(
     evidence: Evidence,
     profile: Profile,
     message_bits: Mapping[str, int],
-) -> Task:
+) -> RoundingProblem:
     """Fit the decay gain, view the weights as matrices and take their moments over calibration."""
-    gain = decays.gain(evidence.decay_fits[population.name], group.index)
+    gain = decays.gain(evidence.decay_matches[population.name], group.index)
     raw = [block(piece.connection) for piece in pieces]
     blocks = tuple(replace(b, matrix=b.matrix * gain) for b in raw)
     found: Moments | None = None
@@ -115,7 +115,7 @@ def prepare(
             for p, b in zip(pieces, blocks, strict=True)
         ]
         found = moments(arriving, float(du), float(dv), rate)
-    return Task(
+    return RoundingProblem(
         population,
         group,
         tuple(pieces),
@@ -129,7 +129,9 @@ def prepare(
     )
 
 
-def plan(task: Task, level: Level, *, evidence: Evidence, profile: Profile, bits: int) -> Plan:
+def choose_grids(
+    task: RoundingProblem, level: Level, *, evidence: Evidence, profile: Profile, bits: int
+) -> LevelGrids:
     """Choose the state scale with the smallest weight error, and the grids that go with it."""
     largest = [float(magnitudes[-1]) for magnitudes in task.magnitudes if magnitudes.size]
     _, top = plane_range(level, profile, bits)
@@ -143,11 +145,11 @@ def plan(task: Task, level: Level, *, evidence: Evidence, profile: Profile, bits
         scale = choose_scale(limits, largest, top, lambda s: _weight_error(task, level, s, profile, bits))
     matrices = [b.matrix for b in task.blocks]
     grids = _grids(task, matrices, level, scale, profile=profile, bits=bits)
-    return Plan(level, scale, tuple(grids), limits, tuple(problems))
+    return LevelGrids(level, scale, tuple(grids), limits, tuple(problems))
 
 
 def quantise_group(
-    task: Task, planned: Plan, rounding: Rounding, *, profile: Profile, bits: int
+    task: RoundingProblem, planned: LevelGrids, rounding: Rounding, *, profile: Profile, bits: int
 ) -> QuantisedLayer:
     """Round one group of neurons as planned, and cut it into planes."""
     level, scale, grids = planned.level, planned.scale, planned.grids
@@ -213,7 +215,13 @@ def _some_rows(matrix: FloatArray) -> FloatArray:
 
 
 def _grids(
-    task: Task, matrices: Sequence[FloatArray], level: Level, scale: float, *, profile: Profile, bits: int
+    task: RoundingProblem,
+    matrices: Sequence[FloatArray],
+    level: Level,
+    scale: float,
+    *,
+    profile: Profile,
+    bits: int,
 ) -> list[Grid]:
     """A grid for each block, fitted to ``matrices``: the blocks' weights, or some of them."""
     parts = zip(matrices, task.importance, task.magnitudes, strict=True)
@@ -223,7 +231,7 @@ def _grids(
     ]
 
 
-def _weight_error(task: Task, level: Level, scale: float, profile: Profile, bits: int) -> float:
+def _weight_error(task: RoundingProblem, level: Level, scale: float, profile: Profile, bits: int) -> float:
     """Squared weight error in units of the threshold, estimated from the compared rows."""
     total = 0.0
     grids = _grids(task, task.compared, level, scale, profile=profile, bits=bits)
@@ -233,7 +241,7 @@ def _weight_error(task: Task, level: Level, scale: float, profile: Profile, bits
 
 
 def _round(
-    task: Task, grids: Sequence[Grid], scale: float, rounding: Rounding
+    task: RoundingProblem, grids: Sequence[Grid], scale: float, rounding: Rounding
 ) -> tuple[list[FloatArray], FloatArray]:
     """Integers of every block, and the change of v's bias a neuron, in units of the weights."""
     neurons = task.group.index.size
@@ -253,7 +261,9 @@ def _round(
     return np.split(values, stops, axis=1), np.repeat(shift, neurons // len(shift))
 
 
-def _population(task: Task, scale: int, shift: FloatArray, profile: Profile) -> QuantisedPopulation:
+def _population(
+    task: RoundingProblem, scale: int, shift: FloatArray, profile: Profile
+) -> QuantisedPopulation:
     population, group = task.population, task.group
     unit = scale * float(1 << STATE_SHIFT)
     mantissa, exponent = round_bias(_exact_bias(task, scale, shift), profile)
@@ -273,7 +283,7 @@ def _population(task: Task, scale: int, shift: FloatArray, profile: Profile) -> 
     )
 
 
-def _exact_bias(task: Task, scale: int, shift: FloatArray) -> FloatArray:
+def _exact_bias(task: RoundingProblem, scale: int, shift: FloatArray) -> FloatArray:
     """The bias of v before rounding, in integer units, with the correction of weight errors in it."""
     bias = task.population.bias[task.group.index] * task.gain * scale
     return np.asarray((bias + shift) * (1 << STATE_SHIFT))

@@ -13,12 +13,11 @@ from snn_deploy.convert.quantise.evidence import Evidence
 from snn_deploy.convert.quantise.grids import LEVELS, check_level
 from snn_deploy.convert.quantise.groups import pieces, sources, split
 from snn_deploy.convert.quantise.layer import (
-    Plan,
+    LevelGrids,
     QuantisedLayer,
     Rounding,
-    Task,
+    RoundingProblem,
     merge,
-    plan,
     prepare,
     quantise_group,
 )
@@ -60,8 +59,8 @@ class Quantiser:
         self.float_network, self.profile, self.evidence, self.bits = network, profile, evidence, bits
         self.nodes = tuple(population.name for population in network.populations)
         self._groups = {p.name: split(p, profile) for p in network.populations}
-        self._tasks: dict[str, list[Task]] = {}
-        self._plans: dict[tuple[str, int], list[Plan]] = {}
+        self._tasks: dict[str, list[RoundingProblem]] = {}
+        self._plans: dict[tuple[str, int], list[LevelGrids]] = {}
         self._layers: dict[tuple[str, int, Rounding], QuantisedLayer] = {}
 
     def layer(self, node: str, level: int, rounding: Rounding = "descent+bias") -> QuantisedLayer:
@@ -134,15 +133,17 @@ class Quantiser:
         heavy = any(tail_ratio(np.asarray(w)) >= _HEAVY_TAIL for w in incoming)
         return _RESIDUAL if heavy else _SIGN
 
-    def _planned(self, node: str, level: int) -> list[Plan]:
+    def _planned(self, node: str, level: int) -> list[LevelGrids]:
         if (node, level) not in self._plans:
             self._plans[node, level] = [
-                plan(task, LEVELS[level], evidence=self.evidence, profile=self.profile, bits=self.bits)
+                choose_grids(
+                    task, LEVELS[level], evidence=self.evidence, profile=self.profile, bits=self.bits
+                )
                 for task in self._prepared(node)
             ]
         return self._plans[node, level]
 
-    def _prepared(self, node: str) -> list[Task]:
+    def _prepared(self, node: str) -> list[RoundingProblem]:
         if node not in self._tasks:
             network = self.float_network
             population = next(p for p in network.populations if p.name == node)

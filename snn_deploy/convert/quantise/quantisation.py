@@ -27,7 +27,7 @@ _SAMPLES, _NEURON_STEPS = 256, 1 << 26
 _U_SHARE = 0.8
 
 #: "auto", or a rung of the ladder for all nodes.
-Level = int | Literal["auto"]
+LevelChoice = int | Literal["auto"]
 
 
 def quantise_network(
@@ -36,7 +36,7 @@ def quantise_network(
     calibration: Mapping[str, Spikes],
     *,
     bits: int = 8,
-    level: Level = "auto",
+    level: LevelChoice = "auto",
     budget: float | None = None,
     generated: bool = False,
 ) -> QuantisedNetwork:
@@ -83,7 +83,7 @@ def _bounded(network: DiscreteNetwork, calibration: Mapping[str, Spikes]) -> dic
     return {name: raster[:kept] for name, raster in calibration.items()}
 
 
-def parse_level(level: object) -> Level:
+def parse_level(level: object) -> LevelChoice:
     """Read "auto" or a rung of the ladder, a number or its text; raises UsageError for anything else."""
     if level == "auto":
         return "auto"

@@ -16,7 +16,7 @@ import numpy as np
 
 from snn_deploy.convert.quantise import LEVELS, ROUNDINGS, Quantiser, Rounding
 from snn_deploy.convert.quantise.gate import Limits, Verdict, count_error
-from snn_deploy.convert.quantise.parts import run_nodes
+from snn_deploy.convert.quantise.subnetwork import run_nodes
 from snn_deploy.convert.quantise.trials import Engines, Levels, Trial, Trials, downstream
 from snn_deploy.network.connections import fan_out
 from snn_deploy.network.quantised import QuantisedNetwork

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from snn_deploy.convert.quantise import Quantiser, Rounding
 from snn_deploy.convert.quantise.gate import Verdict, counts, judge
-from snn_deploy.convert.quantise.parts import Part
+from snn_deploy.convert.quantise.subnetwork import Subnetwork
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.discrete import DiscreteNetwork
@@ -37,18 +37,18 @@ class Engines:
     def __init__(self, quantiser: Quantiser, rounding: Callable[[str, int], Rounding]) -> None:
         self._quantiser, self._rounding = quantiser, rounding
         self.stages = stages(quantiser.float_network)
-        self._parts: dict[tuple[tuple[str, int], ...], Part] = {}
+        self._parts: dict[tuple[tuple[str, int], ...], Subnetwork] = {}
 
     def network(self, levels: Levels) -> QuantisedNetwork:
         """The whole integer network."""
         roundings = {node: self._rounding(node, level) for node, level in levels.items()}
         return self._quantiser.network(levels, roundings)
 
-    def part(self, stage: list[str], levels: Levels) -> Part:
+    def part(self, stage: list[str], levels: Levels) -> Subnetwork:
         """One stage, ready to run; only the levels of its own nodes matter."""
         key = tuple((node, levels[node]) for node in stage)
         if key not in self._parts:
-            self._parts[key] = Part(self.network(levels), stage)
+            self._parts[key] = Subnetwork(self.network(levels), stage)
         return self._parts[key]
 
 

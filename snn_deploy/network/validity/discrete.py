@@ -22,7 +22,7 @@ from snn_deploy.network.validity.topology import (
 _ARRAYS = ("du", "dv", "bias", "u0", "v0", "gap", "v_reset")
 
 
-def arrays_fit(network: DiscreteNetwork) -> Iterator[Violation]:
+def arrays_are_sound(network: DiscreteNetwork) -> Iterator[Violation]:
     """One finite value a neuron in every array."""
     for population in network.populations:
         where, neurons = f"population {population.name!r}", neurons_of(population)
@@ -50,6 +50,6 @@ def decays_are_fractions(network: DiscreteNetwork) -> Iterator[Violation]:
 
 DISCRETE: Table = (
     (names_are_unique, shapes_are_positive, projections_join, outputs_read_nodes),
-    (connections_are_sound, arrays_fit),
+    (connections_are_sound, arrays_are_sound),
     (sizes_match, decays_are_fractions),
 )

@@ -21,7 +21,7 @@ from snn_deploy.network.validity.topology import (
 )
 
 
-def parameters_fit(network: Network) -> Iterator[Violation]:
+def parameters_are_sound(network: Network) -> Iterator[Violation]:
     """Each parameter has one value a neuron, and a meaning under the contract's time step."""
     for population in network.populations:
         where, neurons = population.name, neurons_of(population)
@@ -33,7 +33,7 @@ def parameters_fit(network: Network) -> Iterator[Violation]:
             yield from population.neuron.violations(where, network.contract.dt)
 
 
-def biases_fit(network: Network) -> Iterator[Violation]:
+def biases_are_sound(network: Network) -> Iterator[Violation]:
     """A projection's bias has one finite value a target neuron."""
     neurons = {population.name: neurons_of(population) for population in network.populations}
     for edge in network.projections:
@@ -51,5 +51,5 @@ def biases_fit(network: Network) -> Iterator[Violation]:
 NETWORK: Table = (
     (names_are_unique, shapes_are_positive, projections_join, outputs_read_nodes),
     (connections_are_sound,),
-    (sizes_match, parameters_fit, biases_fit),
+    (sizes_match, parameters_are_sound, biases_are_sound),
 )

@@ -60,7 +60,7 @@ def _integers(where: str, what: str, values: NDArray[Any]) -> Iterator[Violation
         yield Violation(f"{what} must be integers", where, str(values.dtype), "an integer type")
 
 
-def inputs_fit(network: QuantisedNetwork) -> Iterator[Violation]:
+def inputs_are_in_range(network: QuantisedNetwork) -> Iterator[Violation]:
     """Lava carries messages of so many bits, and a projection multiplies what its source sends."""
     bits = {node.name: node.message_bits for node in network.inputs}
     for node in network.inputs:
@@ -120,13 +120,13 @@ def nodes_are_covered(network: QuantisedNetwork) -> Iterator[Violation]:
             )
 
 
-def populations_fit(network: QuantisedNetwork) -> Iterator[Violation]:
+def populations_are_in_range(network: QuantisedNetwork) -> Iterator[Violation]:
     """Every integer of a population is one that Lava's LIF holds."""
     for population in network.populations:
         yield from _population(population)
 
 
-def projections_fit(network: QuantisedNetwork) -> Iterator[Violation]:
+def projections_are_in_range(network: QuantisedNetwork) -> Iterator[Violation]:
     """Every integer of a projection is one that Lava's Dense holds."""
     for projection in network.projections:
         yield from _projection(projection)
@@ -177,5 +177,5 @@ def _projection(projection: QuantisedProjection) -> Iterator[Violation]:
 QUANTISED: Table = (
     (names_are_unique, shapes_are_positive, projections_join, outputs_read_nodes),
     (connections_are_sound, scalars_are_numbers, nodes_are_covered),
-    (sizes_match, inputs_fit, populations_fit, projections_fit),
+    (sizes_match, inputs_are_in_range, populations_are_in_range, projections_are_in_range),
 )

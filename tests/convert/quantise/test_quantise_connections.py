@@ -9,8 +9,8 @@ from scipy.sparse import random as random_sparse
 from snn_deploy.convert.calibration import observe
 from snn_deploy.convert.quantise import Quantiser
 from snn_deploy.convert.quantise.gate import count_error
-from snn_deploy.convert.quantise.parts import run_nodes
 from snn_deploy.convert.quantise.quantisation import quantise_network
+from snn_deploy.convert.quantise.subnetwork import run_nodes
 from snn_deploy.engine import float as float_engine
 from snn_deploy.hw_profiles import load
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, synapses

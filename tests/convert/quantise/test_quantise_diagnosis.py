@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.convert.calibration import observe
-from snn_deploy.convert.quantise import DecayFit, Evidence, Extremes, Quantiser
+from snn_deploy.convert.quantise import DecayMatch, Evidence, Extremes, Quantiser
 from snn_deploy.convert.quantise.diagnosis import diagnose
 from snn_deploy.engine import float as float_engine
 from snn_deploy.hw_profiles import load
@@ -47,7 +47,7 @@ def report(network: DiscreteNetwork, evidence: Evidence, inputs: dict, level: in
 
 
 def without_gain(evidence: Evidence) -> Evidence:
-    fits = {name: DecayFit(0 * f.overlap, 0 * f.power) for name, f in evidence.decay_fits.items()}
+    fits = {name: DecayMatch(0 * f.overlap, 0 * f.power) for name, f in evidence.decay_matches.items()}
     return Evidence(evidence.rasters, evidence.extremes, fits)
 
 
@@ -99,7 +99,7 @@ def deep() -> tuple[DiscreteNetwork, dict[str, np.ndarray]]:
 def test_a_membrane_that_is_clipped_is_named() -> None:
     network, inputs = deep()
     seen = observe(network, PROFILE, inputs)
-    shallow = Evidence(seen.rasters, {"cells": Extremes(0.1, 0.1, 0.0)}, seen.decay_fits)
+    shallow = Evidence(seen.rasters, {"cells": Extremes(0.1, 0.1, 0.0)}, seen.decay_matches)
     layer = report(network, shallow, inputs)
     assert layer["alone"]["first_divergence"]["cause"] == "clipping"
 

@@ -12,8 +12,8 @@ import pytest
 from snn_deploy.convert.calibration import observe
 from snn_deploy.convert.quantise import Evidence, Quantiser
 from snn_deploy.convert.quantise.gate import count_error
-from snn_deploy.convert.quantise.parts import by_node, run_nodes
 from snn_deploy.convert.quantise.quantisation import quantise_network
+from snn_deploy.convert.quantise.subnetwork import by_node, run_nodes
 from snn_deploy.engine import float as float_engine
 from snn_deploy.engine.fixed.numpy_kernel import Golden
 from snn_deploy.errors import ModelNotSupported, UsageError

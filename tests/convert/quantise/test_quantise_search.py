@@ -8,8 +8,8 @@ import pytest
 from snn_deploy.convert.calibration import observe
 from snn_deploy.convert.quantise import Quantiser
 from snn_deploy.convert.quantise.gate import Limits, Verdict, agreements, count_error
-from snn_deploy.convert.quantise.parts import run_nodes
 from snn_deploy.convert.quantise.search import Cost, Search
+from snn_deploy.convert.quantise.subnetwork import run_nodes
 from snn_deploy.convert.quantise.trials import Engines, Trial, Trials, downstream
 from snn_deploy.hw_profiles import load
 from snn_deploy.network.connections import Dense

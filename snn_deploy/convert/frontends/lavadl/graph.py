@@ -11,7 +11,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from snn_deploy.convert.frontends.lavadl.layers import Layer, Model
+from snn_deploy.convert.frontends.lavadl.layers import Model, NetLayer
 from snn_deploy.network.connections import Connection, Conv2d, map_weights, synapses
 from snn_deploy.network.contract import Contract
 from snn_deploy.network.integers import DECAY_UNITY
@@ -41,7 +41,7 @@ class _Graph:
         self.nodes: dict[str, Any] = {}
         self.edges: list[tuple[str, str]] = []
 
-    def layer(self, layer: Layer, source: str, shape: tuple[int, ...]) -> None:
+    def layer(self, layer: NetLayer, source: str, shape: tuple[int, ...]) -> None:
         """Add a layer's synapses and neurons behind ``source``."""
         self.nodes[layer.name] = self._neurons(layer)
         if not isinstance(layer.connection, Conv2d) and len(shape) > 1 and layer.kind != "input":
@@ -58,7 +58,7 @@ class _Graph:
         self.edges.append((source, name))
         return name
 
-    def _weights(self, layer: Layer, source: str) -> None:
+    def _weights(self, layer: NetLayer, source: str) -> None:
         """The paths from ``source`` to the layer: one, or one for the bias and one for each delay."""
         name, neurons = f"{layer.name}_weight", layer.name
         bias = layer.bias * (max(layer.neuron.i_decay, 1) / DECAY_UNITY)
@@ -85,7 +85,7 @@ class _Graph:
             part = nir.Linear(np.where(layer.delay == delay, whole, 0).astype(np.float64))
             self.edges.append((self._behind(late, f"{name}{delay}", part), neurons))
 
-    def _neurons(self, layer: Layer) -> Any:
+    def _neurons(self, layer: NetLayer) -> Any:
         """Decays of d / 4096 a step; gains of 1, as weights and bias are in threshold mantissas."""
         steps = [
             DECAY_UNITY / decay if decay else _ENDLESS
@@ -104,7 +104,7 @@ class _Graph:
         return nir.CubaLIF(**cuba, v_threshold=layer.neuron.vth * each, v_reset=0 * each)
 
 
-def _map(layer: Layer, connection: Connection, bias: Any) -> Any:
+def _map(layer: NetLayer, connection: Connection, bias: Any) -> Any:
     """The NIR node of a connection; ``bias`` has one value a neuron."""
     if isinstance(connection, Conv2d):
         return _conv(connection, bias)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snn_deploy.convert.frontends.lavadl.layers import BIAS_EXP, Layer, Model
+from snn_deploy.convert.frontends.lavadl.layers import BIAS_EXP, Model, NetLayer
 from snn_deploy.network.arrays import IntArray, frozen
 from snn_deploy.network.connections import Connection, Sparse, map_weights, synapses, weights
 from snn_deploy.network.contract import Contract
@@ -49,7 +49,7 @@ def integer_network(model: Model, contract: Contract, profile: str) -> Quantised
     )
 
 
-def _population(layer: Layer) -> QuantisedPopulation:
+def _population(layer: NetLayer) -> QuantisedPopulation:
     neurons = int(np.prod(layer.shape))
     nothing = frozen(np.zeros(neurons), np.int64)
     return QuantisedPopulation(
@@ -68,7 +68,7 @@ def _population(layer: Layer) -> QuantisedPopulation:
     )
 
 
-def _by_delay(layer: Layer) -> Iterator[tuple[int, Connection]]:
+def _by_delay(layer: NetLayer) -> Iterator[tuple[int, Connection]]:
     """The layer's connection, split into the synapses of each delay."""
     if layer.delay is None:
         yield 0, layer.connection

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.convert.frontends.lavadl.fields import Fields
-from snn_deploy.convert.frontends.lavadl.layers import Cuba, Layer, Shape
+from snn_deploy.convert.frontends.lavadl.layers import Cuba, NetLayer, Shape
 from snn_deploy.network.arrays import IntArray, frozen
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, size
 from snn_deploy.network.integers import DECAY_UNITY, LONGEST_DELAY, UNREACHABLE_VTH
@@ -46,7 +46,7 @@ class _Drive:
     delay: IntArray | None
 
 
-Read = tuple[Layer | None, Before]
+Read = tuple[NetLayer | None, Before]
 
 
 def read_layer(tree: Any, where: str, before: Before, number: int) -> Read:
@@ -84,7 +84,7 @@ def _input(fields: Fields, before: Before, number: int) -> Read:
     every = np.arange(neurons + 1)
     one_to_one = Sparse(np.full(neurons, weight), every[:-1], every, (neurons, neurons))
     biases = frozen(np.full(neurons, bias), np.int64)
-    layer = Layer(number, "input", shape, neuron, one_to_one, biases, message_bits=_INPUT_BITS)
+    layer = NetLayer(number, "input", shape, neuron, one_to_one, biases, message_bits=_INPUT_BITS)
     return layer, Before(shape, spatial=len(shape) > 1)
 
 
@@ -111,7 +111,9 @@ def _dense(fields: Fields, before: Before, number: int) -> Read:
     bias, delay = _bias(fields, drive.bias, (neurons,)), _delay(fields, drive.delay, matrix.shape, neurons)
     fields.close()
     connection = Dense(frozen(matrix, np.int64))
-    return Layer(number, "dense", (neurons,), drive.neuron, connection, bias, delay=delay), Before((neurons,))
+    return NetLayer(number, "dense", (neurons,), drive.neuron, connection, bias, delay=delay), Before(
+        (neurons,)
+    )
 
 
 def _recurrent(fields: Fields, before: Before, number: int) -> Read:
@@ -193,7 +195,7 @@ def _average(fields: Fields, before: Before, number: int) -> Read:
     )
     memoryless = Cuba(DECAY_UNITY, DECAY_UNITY, UNREACHABLE_VTH)
     nothing = frozen(np.zeros(groups), np.int64)
-    return Layer(number, "average", (groups,), memoryless, rows, nothing, share=share), Before((groups,))
+    return NetLayer(number, "average", (groups,), memoryless, rows, nothing, share=share), Before((groups,))
 
 
 def _spatial(
@@ -205,7 +207,7 @@ def _spatial(
     bias = _bias(fields, drive.bias, shape)
     delay = _delay(fields, drive.delay, size(connection), shape[0])
     fields.close()
-    layer = Layer(number, kind, shape, drive.neuron, connection, bias, delay=delay)
+    layer = NetLayer(number, kind, shape, drive.neuron, connection, bias, delay=delay)
     return layer, Before(shape, spatial=True)
 
 

@@ -35,7 +35,7 @@ class Cuba:
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class NetLayer:
     """Neurons, and the synapses that lead to them.
 
     number: of the layer in the file. shape: (neurons,) or (channels, height, width). connection: integer
@@ -65,7 +65,7 @@ class Model:
     """All layers that have neurons, in their order, and the shape of the input."""
 
     input_shape: Shape
-    layers: tuple[Layer, ...]
+    layers: tuple[NetLayer, ...]
 
 
 def clipped_by_netx(weight: IntArray) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snn_deploy.convert.frontends.lavadl.kinds import Before, read_layer
-from snn_deploy.convert.frontends.lavadl.layers import Layer, Model, Shape
+from snn_deploy.convert.frontends.lavadl.layers import Model, NetLayer, Shape
 from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.network.connections import Conv2d, size
 from snn_deploy.network.integers import UNREACHABLE_VTH
@@ -23,7 +23,7 @@ def read_layers(tree: Mapping[str, Any], where: str) -> Model:
             "layers must be numbered from 0", where=where, found=found, allowed="0, 1, ..."
         )
     violations: list[Violation] = []
-    layers: list[Layer] = []
+    layers: list[NetLayer] = []
     before, first = Before(), None
     for i in range(len(tree)):
         try:
@@ -41,7 +41,7 @@ def read_layers(tree: Mapping[str, Any], where: str) -> Model:
     return Model(_input_shape(layers[0], first), tuple(layers))
 
 
-def _order_violations(layers: list[Layer], where: str, count: int) -> list[Violation]:
+def _order_violations(layers: list[NetLayer], where: str, count: int) -> list[Violation]:
     if not layers:
         return [Violation("no layer with neurons", where, f"{count} layers")]
     return [
@@ -56,7 +56,7 @@ def _order_violations(layers: list[Layer], where: str, count: int) -> list[Viola
     ]
 
 
-def _input_shape(layer: Layer, stated: Shape | None) -> Shape:
+def _input_shape(layer: NetLayer, stated: Shape | None) -> Shape:
     """The shape that an input layer states, else what the first layer takes."""
     if layer.kind == "input":
         return layer.shape

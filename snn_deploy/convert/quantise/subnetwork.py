@@ -42,7 +42,7 @@ class _FusedPlanes:
         return np.asarray((self._matrix @ spikes.T.astype(self._matrix.dtype)).T, dtype=np.float64)
 
 
-class Part:
+class Subnetwork:
     """Some nodes of an integer network made ready to run alone; all their other senders are given as spikes.
 
     neurons: makes the populations of a NumPy run; None leaves the engine to :func:`choose`.
@@ -106,8 +106,8 @@ def run_nodes(
     given: Mapping[str, Spikes],
     neurons: Callable[[QuantisedPopulation], Neurons] | None = None,
 ) -> dict[str, Spikes]:
-    """Run the populations of ``nodes`` once; return their rasters, by node. See :class:`Part`."""
-    return Part(network, nodes, neurons).run(given)
+    """Run the populations of ``nodes`` once; return their rasters, by node. See :class:`Subnetwork`."""
+    return Subnetwork(network, nodes, neurons).run(given)
 
 
 def by_node(network: QuantisedNetwork, node: str, rasters: Mapping[str, Spikes]) -> Spikes:

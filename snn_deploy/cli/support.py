@@ -12,6 +12,7 @@ def support(as_json: JsonOption = False) -> None:
     """Print what exporters write and what becomes of it, what runs it, and the layers of .net files."""
     from dataclasses import asdict
 
+    from snn_deploy.convert.frontends.quirks import QUIRKS
     from snn_deploy.convert.support import frameworks, matrix, net_layers
     from snn_deploy.deploy import backends
 
@@ -21,12 +22,25 @@ def support(as_json: JsonOption = False) -> None:
         "engines": engines,
         "primitives": [asdict(row) for row in matrix(engines)],
         "net_layers": [asdict(row) for row in net_layers()],
+        "quirks": [
+            {key: getattr(quirk, key) for key in ("name", "framework", "version", "outcome", "what")}
+            for quirk in QUIRKS
+        ],
     }
     emit(result, as_json, _render)
 
 
 def _render(result: Mapping[str, Any]) -> str:
-    return "\n".join([*_primitives(result), "", *_exporters(result), "", *_net_layers(result)])
+    parts = (_primitives, _exporters, _quirks, _net_layers)
+    return "\n\n".join("\n".join(part(result)) for part in parts)
+
+
+def _quirks(result: Mapping[str, Any]) -> list[str]:
+    lines = ["What exporters' files say differently from what their networks do, and what becomes of it:"]
+    return lines + [
+        f"  {row['outcome']:<8} {row['what']} ({row['framework']} {row['version']})"
+        for row in result["quirks"]
+    ]
 
 
 def _primitives(result: Mapping[str, Any]) -> list[str]:

@@ -67,8 +67,6 @@ class _Flat:
                         "this is no NIR node",
                         where=path,
                         found=type(node).__name__,
-                        remedy="Some exporters, Norse 1.1.0's to_nir among them, leave None for modules that "
-                        "they do not know: convert the Norse module or its checkpoint itself.",
                     )
                 )
                 continue

@@ -1,6 +1,6 @@
 """Discretise: Network (continuous time) to DiscreteNetwork (per-step decays, threshold 1, reset 0).
 
-Forward Euler, current first, as Norse and NIR's reference interpreters do:
+Forward Euler, current first, as NIR's reference interpreters do:
 
     I[t] = (1 - a_s) I[t-1] + a_s w_in S[t];   v[t] = (1 - a_m) v[t-1] + a_m (v_leak + r I[t])
 

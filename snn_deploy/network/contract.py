@@ -27,7 +27,7 @@ class Contract:
     reset: "zero" sets v to v_reset at a spike, the only reset that Loihi has.
     strict_threshold: a neuron spikes when v > v_threshold, not at equality.
     recurrent_delay: steps from a spike to its effect over a cycle of the graph.
-    initial_state: v starts at v_leak and i at 0, as in Norse.
+    initial_state: v starts at v_leak and i at 0.
     decay: what a step leaves of a state: "euler", 1 - dt / tau, or "exponential", exp(-dt / tau).
     """
 

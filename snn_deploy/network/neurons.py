@@ -8,7 +8,6 @@ fields are that primitive's, as float64 arrays in the population's flattened ord
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 
@@ -16,8 +15,6 @@ import numpy as np
 
 from snn_deploy.errors import Violation
 from snn_deploy.network.arrays import AnyArray, FloatArray
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +66,7 @@ class Neuron(ABC):
                         where=where,
                         found=_worst(array, short),
                         allowed=f">= dt = {dt:g} s",
-                        remedy="Lower --dt to that of the training. Norse 1.1.0's to_nir writes dt tau for "
-                        "tau: call it with dt=1.0, or convert the Norse module itself.",
+                        remedy="Lower --dt to that of the training.",
                     )
                 )
         if self.spiking():
@@ -141,9 +137,7 @@ class CubaLIF(Neuron):
 class IF(Neuron):
     """dv/dt = r S, discretised as v <- v + r S, as frameworks that write r = 1 mean it.
 
-    SpikingJelly writes r = 1 / dt and means v <- v + dt r S: an r of exactly 1 / dt is read so, with a
-    warning. r: resistance. v_threshold: firing threshold. v_reset: potential after a spike, where v also
-    starts (Norse's IAFCell does).
+    r: resistance. v_threshold: firing threshold. v_reset: potential after a spike, where v also starts.
     """
 
     r: FloatArray
@@ -152,8 +146,7 @@ class IF(Neuron):
 
     def dynamics(self, dt: float) -> Dynamics:
         ones, zeros = np.ones_like(self.r), np.zeros_like(self.r)
-        gain = _gain_per_step(self.r, dt)
-        return Dynamics(ones, zeros, gain, zeros, self.v_reset, self.v_threshold, self.v_reset)
+        return Dynamics(ones, zeros, self.r, zeros, self.v_reset, self.v_threshold, self.v_reset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,31 +195,11 @@ class I(Neuron):  # noqa: E742  NIR's own name
 
     def dynamics(self, dt: float) -> Dynamics:
         ones, zeros = np.ones_like(self.r), np.zeros_like(self.r)
-        return Dynamics(ones, zeros, _gain_per_step(self.r, dt), zeros, zeros, None, None)
+        return Dynamics(ones, zeros, self.r, zeros, zeros, None, None)
 
 
 #: NIR primitive name -> model.
 MODELS: dict[str, type[Neuron]] = {model.__name__: model for model in Neuron.__subclasses__()}
-
-
-#: An integrator's r from here on looks like 1 / dt of another time step.
-_LIKE_A_RATE = 100.0
-
-
-def _gain_per_step(r: FloatArray, dt: float) -> FloatArray:
-    """What one unit of input adds to v: r, or dt r where r is 1 / dt to the precision of a float32."""
-    if dt != 1 and np.allclose(r * dt, 1.0, rtol=1e-6, atol=0):
-        _log.warning("r = 1 / dt in an integrator: read as v <- v + dt r S, as SpikingJelly writes it")
-        return r * dt
-    if np.ptp(r) == 0 and r.flat[0] >= _LIKE_A_RATE:
-        _log.warning(
-            "r = %g throughout an integrator is not 1 / dt = %g, so each step adds r S: if SpikingJelly "
-            "wrote it, its time step was %g s",
-            r.flat[0],
-            1 / dt,
-            1 / r.flat[0],
-        )
-    return r
 
 
 def _worst(values: AnyArray, bad: AnyArray) -> str:

@@ -79,10 +79,11 @@ def test_the_command_prints_it():
     document = json.loads(
         subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout
     )
-    table, exporters, layers = (block.splitlines() for block in printed.split("\n\n"))
+    table, exporters, quirks, layers = (block.splitlines() for block in printed.split("\n\n"))
     assert len(table) == 1 + len(document["primitives"]) == 1 + len(matrix(ENGINES))
     lif = next(line for line in table if line.startswith("LIF ")).split()[1:]
     assert lif == ["exact"] * 5 + ["refused", "-"] + ["yes"] * 3
     for name, entry in frameworks().items():
         assert any(line.startswith(f"{name} ({entry['package']})") for line in exporters)
+    assert len(quirks) == 1 + len(document["quirks"]) > 4
     assert len(layers) == 1 + len(document["net_layers"]) == 1 + len(KINDS)

@@ -52,8 +52,10 @@ def read_graph(path: Path | str) -> nir.NIRGraph:
         if "node" not in handle:
             raise UnsafeFile("not a NIR graph: the file has no group 'node'", where=path)
         tree = read_tree(handle["node"])
+    from snn_deploy.convert.frontends import quirks
+
     graph = graph_from_tree(tree, str(path))
-    _warn_of_missing_gain(graph, str(path))
+    quirks.warn(graph, str(path))
     return graph
 
 
@@ -68,29 +70,6 @@ def graph_from_tree(tree: dict[str, Any], where: str) -> nir.NIRGraph:
     if violations:
         raise ModelNotSupported(violations)
     return graph
-
-
-def _warn_of_missing_gain(graph: nir.NIRGraph, where: str) -> None:
-    """w_in = 1 is nir's default: Norse's and Rockpool's exporters leave it where a spike adds tau_syn / dt.
-
-    A graph that states its time step was written by someone who minded such things.
-    """
-    import nir
-    import numpy as np
-
-    suspects = [
-        name
-        for name, node in graph.nodes.items()
-        if isinstance(node, nir.CubaLIF | nir.CubaLI) and np.all(np.asarray(node.w_in) == 1)
-    ]
-    if suspects and "dt" not in graph.metadata:
-        _log.warning(
-            "%s: w_in = 1 in %s. Exporters of Norse 1.1.0 and Rockpool 3.1.0 write that where a spike adds "
-            "1 to the current (w_in = tau_syn / dt), and the spikes are others then. If the file is Norse's, "
-            "convert the module or its checkpoint itself.",
-            where,
-            ", ".join(suspects),
-        )
 
 
 def write_graph(path: Path, graph: nir.NIRGraph) -> None:

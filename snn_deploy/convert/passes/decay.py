@@ -1,4 +1,4 @@
-"""Decays of exp(-dt / tau) a step, as Sinabs and Rockpool have them, as the Euler steps that all else knows.
+"""Decays of exp(-dt / tau) a step, as some frameworks have them, as Euler steps, which all else knows.
 
 With e = exp(-dt / tau), v <- e v + (1 - e) (v_leak + r S) is the Euler step of the time constant
 tau' = dt / (1 - e): v <- v + dt / tau' (v_leak - v + r S). So is that of a synapse's current.

@@ -17,6 +17,7 @@ from snn_deploy.convert.quantise.layer import (
     QuantisedLayer,
     Rounding,
     RoundingProblem,
+    choose_grids,
     merge,
     prepare,
     quantise_group,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.benchmarks.chains import HOPS, six_hop_recall
+from snn_deploy.benchmarks.metrics.chains import HOPS, six_hop_recall
 from snn_deploy.benchmarks.emoji_pictures import draw
 from snn_deploy.benchmarks.energy import Recalls, energy_section
 from snn_deploy.benchmarks.metrics import retrieval

@@ -29,7 +29,7 @@ def _emoji_captions(options: BenchOptions, folder: Path, stage: Stage) -> Outcom
 
 
 def _quantisation(options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
-    from snn_deploy.benchmarks import quantisation
+    from snn_deploy.benchmarks.studies import quantisation
 
     report = quantisation.run(
         options.seeds, first_seed=options.seed, quick=options.quick, parity=options.certify, stage=stage

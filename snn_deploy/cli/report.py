@@ -18,6 +18,6 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs of ``bench emoji-captions``; writes comparison.json and comparison.html."""
-    from snn_deploy.benchmarks.comparison import compare, comparison_text
+    from snn_deploy.benchmarks.report.comparison import compare, comparison_text
 
     emit(compare(folders, output), as_json, comparison_text)

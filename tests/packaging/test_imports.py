@@ -19,10 +19,10 @@ RANK = {"cli": 0, "benchmarks": 1, "train": 2, "deploy": 2, "convert": 3, "hw_pr
 
 # Where a heavy package may be imported at all, by the path from the package's root.
 HOMES = {
-    "torch": ("train/", "convert/frontends/norse"),
-    "norse": ("train/", "convert/frontends/norse"),
+    "torch": ("train/", "convert/frontends/norse", "benchmarks/studies/"),
+    "norse": ("train/", "convert/frontends/norse", "benchmarks/studies/"),
     "nirtorch": ("train/", "convert/frontends/norse"),
-    **dict.fromkeys(("snntorch", "jax", "haiku", "spyx"), ("train/peers/",)),
+    **dict.fromkeys(("snntorch", "jax", "haiku", "spyx"), ("benchmarks/studies/speed/peers/",)),
     "faiss": ("deploy/memory/",),
     "lava": ("deploy/backends/lava",),
 }

@@ -28,7 +28,7 @@ def write_report(
     with atomic_write(folder / data) as temporary:
         temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("snn_deploy.benchmarks", "."),
+        loader=jinja2.PackageLoader("snn_deploy.benchmarks.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_deploy.train.peers._workload import Layer, Spec, report, tuned
+from snn_deploy.benchmarks.studies.speed.peers._workload import Layer, Spec, report, tuned
 
 RATES = (0.1, 0.12, 0.08)
 LAYERS = (
@@ -78,7 +78,7 @@ def test_a_peer_answers_in_a_process_of_its_own(name: str) -> None:
     pytest.importorskip(name)
     document = {**vars(SPEC), "layers": [vars(layer) for layer in LAYERS]}
     done = subprocess.run(
-        [sys.executable, "-m", f"snn_deploy.train.peers.{name}"],
+        [sys.executable, "-m", f"snn_deploy.benchmarks.studies.speed.peers.{name}"],
         input=json.dumps(document),
         capture_output=True,
         text=True,
@@ -100,7 +100,7 @@ def test_a_peer_answers_in_a_process_of_its_own(name: str) -> None:
 
 def test_scans_over_steps_and_over_layers_give_the_same_spikes() -> None:
     pytest.importorskip("jax")
-    from snn_deploy.train.peers import jax as peer
+    from snn_deploy.benchmarks.studies.speed.peers import jax as peer
 
     weights = SPEC.weights()
     network = peer.Network(LAYERS, tuple(peer.by_hand(SPEC, drawn) for drawn in weights))

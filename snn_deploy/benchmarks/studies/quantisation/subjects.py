@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snn_deploy.benchmarks.quantisation.targets import FEED_FORWARD, HEAVY, RECURRENT, SLOW
+from snn_deploy.benchmarks.studies.quantisation.targets import FEED_FORWARD, HEAVY, RECURRENT, SLOW
 from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray, SpikeArray
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.discrete import DiscreteNetwork
@@ -67,7 +67,7 @@ class Subject:
 
 def trained(seed: int, samples: int, *, recurrent: bool) -> Subject:
     """40-64-10, feed-forward or recurrent, trained on 2,000 patterns of 10 classes."""
-    from snn_deploy.train.classifier import train_classifier
+    from snn_deploy.benchmarks.studies.quantisation.classifier import train_classifier
 
     draw = _classes(seed, classes=10, inputs=40, shape=2.0)
     spikes, labels = draw(np.random.default_rng([seed, 0]), 2000)
@@ -86,7 +86,7 @@ def heavy_tailed(
     more than 95 % right. recurrence: spread of recurrent weights against those of the inputs; 1 / 7 is how
     our own recurrent encoders begin (snn_deploy/train/loop.py), 1 how Norse's cells do.
     """
-    from snn_deploy.train.classifier import train_chain
+    from snn_deploy.benchmarks.studies.quantisation.classifier import train_chain
 
     generator = np.random.default_rng([seed, 9])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.benchmarks.speed_networks import Benchmark, build, spikes
+from snn_deploy.benchmarks.studies.speed.networks import Benchmark, build, spikes
 from snn_deploy.errors import BackendUnavailable, VerificationMismatch
 
 _STREAM_SAMPLES, _BLOCK_SAMPLES, _VAR_GET_SAMPLES = 16, 256, 8

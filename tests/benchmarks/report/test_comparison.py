@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from snn_deploy.benchmarks.comparison import compare, comparison_text, on_front
+from snn_deploy.benchmarks.report.comparison import compare, comparison_text, on_front
 from snn_deploy.errors import UsageError
 
 QUERIES = ("seen: image to caption", "unseen: image to caption")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from snn_deploy.train.peers._workload import Layer, Weights
+from snn_deploy.benchmarks.studies.speed.peers._workload import Layer, Weights
 
 
 def tensor(values: object, gain: float = 1.0) -> torch.Tensor:

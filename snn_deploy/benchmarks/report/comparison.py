@@ -24,7 +24,7 @@ def compare(folders: Sequence[Path], output: Path) -> dict[str, Any]:
 
     Raises UsageError as :func:`read_runs` does.
     """
-    from snn_deploy.benchmarks.figures import fronts
+    from snn_deploy.benchmarks.report.figures import fronts
     from snn_deploy.benchmarks.report import write_report
 
     found = comparison(read_runs(folders, TASK))

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 from snn_deploy import __version__
-from snn_deploy.benchmarks import speed_lava
-from snn_deploy.benchmarks.speed_engine import usable_cores
-from snn_deploy.benchmarks.speed_networks import BENCHMARKS, DT, Benchmark
-from snn_deploy.benchmarks.speed_ratios import judged, ratios
+from snn_deploy.benchmarks.studies.speed import lava as speed_lava
+from snn_deploy.benchmarks.studies.speed.engine import usable_cores
+from snn_deploy.benchmarks.studies.speed.networks import BENCHMARKS, DT, Benchmark
+from snn_deploy.benchmarks.studies.speed.ratios import judged, ratios
 from snn_deploy.errors import BackendUnavailable
-from snn_deploy.train import peers
+from snn_deploy.benchmarks.studies.speed import peers
 
 Stage = Callable[[str], Any]
 _ONE_THREAD = dict.fromkeys(
@@ -43,7 +43,7 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
     Raises VerificationMismatch where two engines that must agree do not.
     """
     from snn_deploy.benchmarks.report import write_report
-    from snn_deploy.benchmarks.speed_pictures import draw
+    from snn_deploy.benchmarks.studies.speed.pictures import draw
 
     folder.mkdir(parents=True, exist_ok=True)
     machine = _machine()
@@ -53,7 +53,7 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
         spec = {"network": benchmark.name, "batches": benchmark.batches, "seconds": 0.3 if quick else 2.0}
         entry: dict[str, Any] = {
             "network": {**asdict(benchmark), "layers": [asdict(layer) for layer in benchmark.layers]},
-            "engine": _child("snn_deploy.benchmarks.speed_engine", spec),
+            "engine": _child("snn_deploy.benchmarks.studies.speed.engine", spec),
             "peers": measure_peers(benchmark, quick, stage),
         }
         if lava:
@@ -103,7 +103,7 @@ def measure_peers(benchmark: Benchmark, quick: bool, stage: Stage) -> dict[str, 
 
 
 def peer_names() -> list[str]:
-    """The modules of train/peers that measure a peer."""
+    """The modules of peers/ that measure a peer."""
     return [module.name for module in pkgutil.iter_modules(peers.__path__) if module.name[0] != "_"]
 
 

@@ -1,4 +1,4 @@
-"""The reports as text, for a terminal."""
+"""The report of ``bench speed`` as text, for a terminal."""
 
 from __future__ import annotations
 
@@ -6,46 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from snn_deploy.benchmarks.report import short
-from snn_deploy.convert.certificate import certificate_text
-
-
-def emoji_text(report: Mapping[str, Any]) -> str:
-    """Parity line, recall table and where the report lies."""
-    lines = []
-    if report["parity"]:
-        lines += [certificate_text(report["parity"]), ""]
-    for key, metrics in report["metrics"].items():
-        n = metrics["recall@1"]["fixed"]["n"]
-        lines.append(f"{key} (n = {n})")
-        for engine in ("float", "fixed"):
-            lines.append(_row(engine, {name: entry[engine] for name, entry in metrics.items()}))
-        for name, entries in report["baselines"][key].items():
-            lines.append(_row(f"baseline: {name}", entries))
-        chance = "  ".join(f"{name} {100 * v:5.1f} %{'':17}" for name, v in report["chance"][key].items())
-        lines.append(f"  {'chance':<40} {chance}".rstrip())
-    drop, chain = report["drop_pooled"], report["chain"]
-    lines += [
-        "",
-        f"Recall@1 lost from float to fixed: {100 * drop['value']:+.2f} points "
-        f"[{100 * drop['ci95'][0]:+.2f}, {100 * drop['ci95'][1]:+.2f}], n = {drop['n']}",
-        f"chains of {chain['hops']} hops over {chain['stored']} captions: "
-        f"{chain['complete']} of {chain['chains']} complete (NN + edge table: {chain['baseline_complete']})",
-    ]
-    for key, cost in report["activity"].items():
-        lines.append(
-            f"a query, {key}: {cost['spikes']:,.0f} spikes, {cost['synops']:,.0f} synaptic operations "
-            f"({cost['synops_stored']:,.0f} stored), {cost['neuron_updates']:,.0f} neuron updates"
-        )
-    lines += [f"energy in joules: {report['energy']['joules']}", f"report: {report['page']}"]
-    return "\n".join(lines)
-
-
-def _row(label: str, entries: Mapping[str, Any]) -> str:
-    cells = "  ".join(
-        f"{name} {100 * e['value']:5.1f} % [{100 * e['ci95'][0]:5.1f}, {100 * e['ci95'][1]:5.1f}]"
-        for name, e in entries.items()
-    )
-    return f"  {label:<40} {cells}"
 
 
 def speed_text(report: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from snn_deploy.benchmarks.quantisation.subjects import Subject
+from snn_deploy.benchmarks.studies.quantisation.subjects import Subject
 from snn_deploy.convert.arrays import AnyArray, FloatArray, IntArray
 from snn_deploy.convert.connections import fan_out, map_weights
 from snn_deploy.convert.quantised import QuantisedNetwork

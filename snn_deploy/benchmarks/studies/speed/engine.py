@@ -1,6 +1,6 @@
 """What ``bench speed`` measures of our own engine, and of the machine; in a process with one BLAS thread.
 
-Run as ``python -m snn_deploy.benchmarks.speed_engine``: {"network", "batches", "seconds"} on standard
+Run as ``python -m snn_deploy.benchmarks.studies.speed.engine``: {"network", "batches", "seconds"} on standard
 input, one JSON object on standard output.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.benchmarks.speed_networks import BENCHMARKS, Benchmark, build, neuron_steps, spikes
+from snn_deploy.benchmarks.studies.speed.networks import BENCHMARKS, Benchmark, build, neuron_steps, spikes
 from snn_deploy.convert.quantised import QuantisedNetwork
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.deploy.backends.kernels.library import load_and_add, usable_kernels

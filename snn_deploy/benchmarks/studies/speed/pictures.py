@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snn_deploy.benchmarks.figures import SpeedRow, speed_bars
+from snn_deploy.benchmarks.report.figures import SpeedRow, speed_bars
 
 
 def draw(report: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.pipeline import prepare
 from snn_deploy.deploy.backends import float_reference
 from snn_deploy.errors import UsageError
-from snn_deploy.train.classifier import train_chain
+from snn_deploy.benchmarks.studies.quantisation.classifier import train_chain
 
 
 def patterns(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def test_a_chain_fires_at_the_rate_asked_for_and_learns() -> None:
 
 
 def test_training_that_cannot_succeed_says_so(monkeypatch) -> None:
-    monkeypatch.setattr("snn_deploy.train.classifier._MOST_EPOCHS", 1)
+    monkeypatch.setattr("snn_deploy.benchmarks.studies.quantisation.classifier._MOST_EPOCHS", 1)
     spikes, labels = patterns(0, 100)
     with pytest.raises(UsageError, match=r"1 epochs do not reach the accuracy; found .*; allowed > 1.0"):
         train_chain(spikes, labels, LAYERS, RECURRENT, rate=0.15, accuracy=1.0, seed=0)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.benchmarks.metrics.estimate import mean
-from snn_deploy.benchmarks.quantisation import measure, subjects
-from snn_deploy.benchmarks.quantisation.subjects import Subject
-from snn_deploy.benchmarks.quantisation.targets import (
+from snn_deploy.benchmarks.studies.quantisation import measure, subjects
+from snn_deploy.benchmarks.studies.quantisation.subjects import Subject
+from snn_deploy.benchmarks.studies.quantisation.targets import (
     FEED_FORWARD,
     HEAVY,
     HEAVY_4,

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_deploy.benchmarks import speed, speed_engine, speed_lava
+from snn_deploy.benchmarks.studies.speed import engine as speed_engine
+from snn_deploy.benchmarks.studies.speed import lava as speed_lava
+from snn_deploy.benchmarks.studies.speed import runner as speed
 from snn_deploy.benchmarks.report import short
-from snn_deploy.benchmarks.speed_networks import BENCHMARKS, Benchmark, Layer, build, neuron_steps, spikes
-from snn_deploy.benchmarks.speed_ratios import TARGETS, Target, judged, ratios
+from snn_deploy.benchmarks.studies.speed.networks import BENCHMARKS, Benchmark, Layer, build, neuron_steps, spikes
+from snn_deploy.benchmarks.studies.speed.ratios import TARGETS, Target, judged, ratios
 from snn_deploy.benchmarks.tasks import emoji_captions
-from snn_deploy.benchmarks.texts import speed_text
+from snn_deploy.benchmarks.studies.speed.text import speed_text
 from snn_deploy.convert.ranges import check_ranges
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.errors import BackendUnavailable
@@ -216,7 +218,7 @@ def test_the_peers_are_the_modules_of_their_folder() -> None:
 
 def test_importing_the_benchmark_loads_no_peer() -> None:
     code = (
-        "import sys, snn_deploy.benchmarks.speed; "
+        "import sys, snn_deploy.benchmarks.studies.speed.runner; "
         "print([m for m in ('torch', 'norse', 'lava', 'jax', 'snntorch') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from snn_deploy.benchmarks.metrics.estimate import Estimate
+from snn_deploy.benchmarks.report import write_json
 from snn_deploy.convert.certificate import Certificate
 from snn_deploy.errors import UsageError, Violation
-from snn_deploy.files import atomic_write, existing_file
+from snn_deploy.files import existing_file
 
 SCHEMA_VERSION: Literal[1] = 1
 SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
@@ -273,8 +274,7 @@ class _Head(BaseModel):
 
 def write(record: Record, folder: Path) -> None:
     """Write report.json into ``folder``."""
-    with atomic_write(folder / FILE) as temporary:
-        temporary.write_text(json.dumps(record.document(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / FILE, record.document())
 
 
 def read(folder: Path) -> Record:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import tempfile
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.metrics.estimate import proportion
+from snn_deploy.benchmarks.record import Chain
 from snn_deploy.deploy.memory import AssociativeMemory, edge_table_chain, unit_vectors
 
 HOPS = 6
 _CHAINS = 40
 
 
-def six_hop_recall(stored: NDArray[np.float32], cues: NDArray[np.float32], seed: int) -> dict[str, Any]:
+def six_hop_recall(stored: NDArray[np.float32], cues: NDArray[np.float32], seed: int) -> Chain:
     """Recall of every hop in disjoint random chains over stored items.
 
     stored, cues: (items, n), row i of ``cues`` a fresh read-out of the same item. Each chain starts from
@@ -44,13 +44,13 @@ def six_hop_recall(stored: NDArray[np.float32], cues: NDArray[np.float32], seed:
             ):
                 for hop, reached in enumerate(chain.path):
                     right[row, hop] = row_of[reached.id] == path[hop + 1]
-    return {
-        "hops": HOPS,
-        "chains": chains,
-        "stored": int(usable.size),
-        "hop_recall": proportion(hebbian.ravel()).to_json(),
-        "complete": int(hebbian.all(axis=1).sum()),
-        "baseline_edge_table": proportion(table.ravel()).to_json(),
-        "baseline_complete": int(table.all(axis=1).sum()),
-        "chance": 1.0 / int(usable.size),
-    }
+    return Chain(
+        hops=HOPS,
+        chains=chains,
+        stored=int(usable.size),
+        hop_recall=proportion(hebbian.ravel()),
+        complete=int(hebbian.all(axis=1).sum()),
+        baseline_edge_table=proportion(table.ravel()),
+        baseline_complete=int(table.all(axis=1).sum()),
+        chance=1.0 / int(usable.size),
+    )

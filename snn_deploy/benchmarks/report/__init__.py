@@ -1,4 +1,4 @@
-"""Reports: report.json as data, report.html as one file with its pictures inside."""
+"""Pages: one HTML file each, with its pictures inside, made from a record and nothing else."""
 
 from __future__ import annotations
 
@@ -10,23 +10,13 @@ from typing import Any
 from snn_deploy.files import atomic_write
 
 
-def write_report(
-    folder: Path,
-    report: Mapping[str, Any],
-    pictures: Mapping[str, str],
-    *,
-    data: str = "report.json",
-    page: str = "report.html",
-    template: str = "report.html.j2",
-) -> Path:
-    """Write ``data`` and ``page`` into ``folder``; returns the path of the page.
+def render_page(path: Path, template: str, report: Any, pictures: Mapping[str, str]) -> Path:
+    """Write a page; returns its path.
 
-    pictures: title -> SVG text. template: a template of this folder; it reads ``report`` and ``pictures``.
+    template: one of this folder; it reads ``report`` and ``pictures`` (title -> SVG text).
     """
     import jinja2
 
-    with atomic_write(folder / data) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("snn_deploy.benchmarks.report", "."),
         autoescape=True,
@@ -37,9 +27,15 @@ def write_report(
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
     environment.filters["short"] = short
     text = environment.get_template(template).render(report=report, pictures=pictures)
-    with atomic_write(folder / page) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return folder / page
+    return path
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def short(value: float) -> str:

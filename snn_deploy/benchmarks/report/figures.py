@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.benchmarks.report import short
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from snn_deploy.benchmarks.metrics.estimate import Estimate
+    from snn_deploy.benchmarks.record import Activity, Record
+
 _COLOURS = {"float": "#8aa1b4", "fixed": "#1f5f8b"}
 _BASELINE, _CHANCE = "#c9a227", "#b3402a"
-_FAMILIES = {"ours": "#1f5f8b", "peer": "#c9a227", "Lava": "#b3402a"}
 
 
 def spike_raster(rasters: Mapping[str, NDArray[np.uint8]]) -> str:
     """Spikes of one sample, a panel a layer; rasters: layer -> uint8 (steps, neurons)."""
-    figure = _figure(8, 1.1 * len(rasters) + 0.6)
+    figure = new_figure(8, 1.1 * len(rasters) + 0.6)
     for i, (name, raster) in enumerate(rasters.items()):
         axes = figure.add_subplot(len(rasters), 1, i + 1)
         step, neuron = np.nonzero(raster)
@@ -38,108 +37,65 @@ def spike_raster(rasters: Mapping[str, NDArray[np.uint8]]) -> str:
         if i + 1 < len(rasters):
             axes.set_xticklabels([])
     figure.axes[-1].set_xlabel("time step", fontsize=8)
-    return _svg(figure)
+    return svg_text(figure)
 
 
-def recall_bars(report: Mapping[str, Any], metric: str) -> str:
-    """Float, fixed, the best baseline and chance for every split and direction, with 95 % intervals."""
-    keys = list(report["metrics"])
-    figure = _figure(8, 3.4)
+def metric_bars(record: Record, metric: str) -> str:
+    """Float, fixed, the best baseline and chance for every query, with 95 % intervals."""
+    queries = record.queries
+    figure = new_figure(8, 3.4)
     axes = figure.add_subplot()
-    positions = np.arange(len(keys))
+    positions = np.arange(len(queries))
     for offset, engine in ((-0.27, "float"), (0.0, "fixed")):
-        entries = [report["metrics"][key][metric][engine] for key in keys]
+        entries = [record.metrics[query][metric][engine] for query in queries]
         _bars(axes, positions + offset, entries, engine, _COLOURS[engine])
     best = [
-        max((b[metric] for b in report["baselines"][key].values()), key=lambda e: e["value"]) for key in keys
+        max((methods[metric] for methods in record.baselines[query].values()), key=lambda e: e.value)
+        for query in queries
     ]
     _bars(axes, positions + 0.27, best, "best baseline", _BASELINE)
-    for position, key in zip(positions, keys, strict=True):
-        level = report["chance"][key][metric]
+    for position, query in zip(positions, queries, strict=True):
+        level = record.chance[query][metric]
         axes.hlines(
             level, position - 0.4, position + 0.4, color=_CHANCE, label="chance" if position == 0 else ""
         )
-    axes.set_xticks(positions, [key.replace(": ", "\n") for key in keys], fontsize=8)
+    axes.set_xticks(positions, [query.replace(": ", "\n") for query in queries], fontsize=8)
     axes.set_ylabel(metric, fontsize=8)
     axes.tick_params(labelsize=8)
     axes.legend(fontsize=7, frameon=False)
-    return _svg(figure)
+    return svg_text(figure)
 
 
-def event_bars(activity: Mapping[str, Any]) -> str:
-    """Synaptic operations and spikes of one query, by layer (log scale)."""
-    rows = [
-        (f"{key}\n{layer['name']}", layer) for key, cost in activity.items() for layer in cost["per_layer"]
-    ]
-    figure = _figure(8, 0.42 * len(rows) + 0.9)
+def event_bars(activity: Mapping[str, Activity]) -> str:
+    """Synaptic operations and spikes per query, by layer (log scale)."""
+    rows = [(f"{query}\n{layer.name}", layer) for query, cost in activity.items() for layer in cost.per_layer]
+    figure = new_figure(8, 0.42 * len(rows) + 0.9)
     axes = figure.add_subplot()
     positions = np.arange(len(rows))[::-1]
     for offset, name, colour in ((0.2, "synops", "#1f5f8b"), (-0.2, "spikes", "#c9a227")):
-        axes.barh(
-            positions + offset, [max(layer[name], 0.1) for _, layer in rows], 0.38, label=name, color=colour
-        )
+        values = [max(getattr(layer, name), 0.1) for _, layer in rows]
+        axes.barh(positions + offset, values, 0.38, label=name, color=colour)
     axes.set_xscale("log")
     axes.set_yticks(positions, [label for label, _ in rows], fontsize=6.5)
     axes.set_xlabel("events a query (mean)", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
     axes.legend(fontsize=7, frameon=False)
-    return _svg(figure)
+    return svg_text(figure)
 
 
-@dataclass(frozen=True)
-class SpeedRow:
-    """One tool of a speed chart: ``family`` is ours, peer or Lava; ``speeds``: batch -> samples a second."""
-
-    name: str
-    family: str
-    speeds: Mapping[str, float]
-
-
-def speed_bars(rows: Sequence[SpeedRow], batches: Sequence[str]) -> str:
-    """Samples a second of every tool, fastest first, a bar a batch, on a logarithmic axis."""
-    rows = sorted(rows, key=lambda row: -max(row.speeds.values()))
-    figure = _figure(8, 0.15 * sum(len(row.speeds) + 0.9 for row in rows) + 1.1)
+def table(counts: NDArray[np.int64], names: Sequence[str]) -> str:
+    """A square table of counts, rows and columns of the same names, darker where more."""
+    side = min(8.0, 1.2 + 0.38 * len(names))
+    figure = new_figure(side, side)
     axes = figure.add_subplot()
-    strengths = dict(zip(batches, np.linspace(0.4, 1, len(batches)), strict=True))
-    place, ticks = 0.0, []
-    for row in rows:
-        ticks.append(place + (len(row.speeds) - 1) / 2)
-        for batch, speed in row.speeds.items():
-            axes.barh(place, speed, 0.92, color=_shade(_FAMILIES[row.family], strengths.get(batch, 1.0)))
-            axes.text(speed * 1.08, place, short(speed), va="center", fontsize=6.5, color="#333333")
-            place += 1
-        place += 0.9
-    axes.set_xscale("log")
-    low = min(min(row.speeds.values()) for row in rows)
-    high = max(max(row.speeds.values()) for row in rows)
-    axes.set_xlim(10 ** np.floor(np.log10(low) - 0.05), high * 2.5)
-    axes.set_ylim(place - 0.9, -0.8)
-    axes.set_yticks(ticks, [row.name for row in rows], fontsize=8)
-    axes.tick_params(axis="y", length=0)
-    axes.tick_params(axis="x", labelsize=7)
-    axes.grid(axis="x", color="#e6ecf0")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_xlabel("samples a second, logarithmic", fontsize=8)
-    _speed_legend(figure, strengths, {row.family for row in rows})
-    return _svg(figure)
-
-
-def _speed_legend(figure: Figure, strengths: Mapping[str, float], families: set[str]) -> None:
-    from matplotlib.patches import Patch
-
-    titles = {"ours": "ours, Loihi integers", "peer": "peers, floats", "Lava": "stock Lava, Loihi integers"}
-    handles = [Patch(color=_FAMILIES[name], label=titles[name]) for name in _FAMILIES if name in families]
-    handles += [Patch(color=_shade("#444444", s), label=f"batch {name}") for name, s in strengths.items()]
-    figure.legend(handles=handles, fontsize=7, frameon=False, loc="outside upper center", ncols=len(handles))
-
-
-def _shade(colour: str, strength: float) -> str:
-    """The colour mixed with white; not transparent, so that no grid line shows through."""
-    from matplotlib.colors import to_hex, to_rgb
-
-    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
-    return to_hex((red, green, blue))
+    axes.imshow(counts, cmap="Blues")
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            shade = "white" if 2 * count > counts.max() else "#1c2730"
+            axes.text(column, row, str(count), ha="center", va="center", fontsize=6.5, color=shade)
+    axes.set_xticks(range(len(names)), names, fontsize=7, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    return svg_text(figure)
 
 
 def fronts(panels: Mapping[str, Mapping[str, Any]], cost: str, metric: str) -> str:
@@ -150,7 +106,7 @@ def fronts(panels: Mapping[str, Mapping[str, Any]], cost: str, metric: str) -> s
     """
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(8, 2.7 * rows + 0.5)
+    figure = new_figure(8, 2.7 * rows + 0.5)
     for i, (query, panel) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
         _front_panel(axes, panel)
@@ -160,7 +116,7 @@ def fronts(panels: Mapping[str, Mapping[str, Any]], cost: str, metric: str) -> s
     figure.supxlabel(cost, fontsize=8)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside upper center", ncols=4)
-    return _svg(figure)
+    return svg_text(figure)
 
 
 def _front_panel(axes: Any, panel: Mapping[str, Any]) -> None:
@@ -188,7 +144,7 @@ def _front_panel(axes: Any, panel: Mapping[str, Any]) -> None:
 
 def recalled_drawings(rows: Sequence[tuple[NDArray[np.uint8], str, Sequence[str], int]]) -> str:
     """Query drawings with what they recalled: (ink (h, w, 3), right caption, recalled captions, rank)."""
-    figure = _figure(8, 0.75 * len(rows))
+    figure = new_figure(8, 0.75 * len(rows))
     for i, (ink, caption, recalled, rank) in enumerate(rows):
         axes = figure.add_subplot(len(rows), 8, 8 * i + 1)
         axes.imshow(255 - ink)
@@ -198,23 +154,27 @@ def recalled_drawings(rows: Sequence[tuple[NDArray[np.uint8], str, Sequence[str]
         place = f"rank {rank}" if rank else "not in the first 100"
         text.text(0, 0.62, f"{caption}  ({place})", fontsize=8, weight="bold")
         text.text(0, 0.15, ", ".join(recalled), fontsize=7, color="#444444")
-    return _svg(figure)
+    return svg_text(figure)
 
 
-def _bars(axes: Any, positions: NDArray[np.float64], entries: list[Any], label: str, colour: str) -> None:
-    values = np.array([entry["value"] for entry in entries])
-    low, high = np.array([entry["ci95"] for entry in entries]).T
+def _bars(
+    axes: Any, positions: NDArray[np.float64], entries: Sequence[Estimate], label: str, colour: str
+) -> None:
+    values = np.array([entry.value for entry in entries])
+    low, high = np.array([entry.ci95 for entry in entries]).T
     errors = np.maximum([values - low, high - values], 0)
     axes.bar(positions, values, 0.25, yerr=errors, label=label, color=colour, capsize=2, error_kw={"lw": 0.8})
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
+    """The figure as an SVG element, the same bytes for the same picture."""
     import matplotlib
 
     buffer = io.StringIO()

@@ -6,7 +6,6 @@ network is compared with real Lava, spike by spike.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.benchmarks.metrics.estimate import mean
+from snn_deploy.benchmarks.report import write_json
 from snn_deploy.benchmarks.studies.quantisation import measure, subjects
 from snn_deploy.benchmarks.studies.quantisation.subjects import Subject
 from snn_deploy.benchmarks.studies.quantisation.targets import (
@@ -35,7 +35,6 @@ from snn_deploy.deploy.calibration import observe
 from snn_deploy.deploy.parity import compare
 from snn_deploy.deploy.quantisation.search import Search
 from snn_deploy.errors import VerificationMismatch, Violation
-from snn_deploy.files import atomic_write
 from snn_deploy.hw_profiles import load
 
 NAME = "quantisation"
@@ -219,8 +218,7 @@ def _row(key: tuple[str, int, str], metric: str, per_sample: FloatArray) -> dict
 def write(report: Mapping[str, Any], folder: Path) -> None:
     """Write report.json into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / "report.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "report.json", report)
 
 
 def require_equal(report: Mapping[str, Any]) -> None:

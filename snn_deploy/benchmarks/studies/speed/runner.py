@@ -23,11 +23,11 @@ import numpy as np
 
 from snn_deploy import __version__
 from snn_deploy.benchmarks.studies.speed import lava as speed_lava
+from snn_deploy.benchmarks.studies.speed import peers
 from snn_deploy.benchmarks.studies.speed.engine import usable_cores
 from snn_deploy.benchmarks.studies.speed.networks import BENCHMARKS, DT, Benchmark
 from snn_deploy.benchmarks.studies.speed.ratios import judged, ratios
 from snn_deploy.errors import BackendUnavailable
-from snn_deploy.benchmarks.studies.speed import peers
 
 Stage = Callable[[str], Any]
 _ONE_THREAD = dict.fromkeys(
@@ -42,7 +42,7 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
     quick: the feed-forward network only, short measurements, no torch.compile. lava: measure Lava too.
     Raises VerificationMismatch where two engines that must agree do not.
     """
-    from snn_deploy.benchmarks.report import write_report
+    from snn_deploy.benchmarks.report import render_page, write_json
     from snn_deploy.benchmarks.studies.speed.pictures import draw
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,8 @@ def run(folder: Path, stage: Stage, *, quick: bool = False, lava: bool = True) -
         "networks": networks,
         "targets": judged({name: entry["ratios"] for name, entry in networks.items()}),
     }
-    page = write_report(folder, report, draw(report), data="speed.json", template="speed.html.j2")
+    write_json(folder / "speed.json", report)
+    page = render_page(folder / "report.html", "speed.html.j2", report, draw(report))
     return {**report, "page": str(page)}
 
 

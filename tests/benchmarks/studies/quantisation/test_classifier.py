@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snn_deploy.benchmarks.studies.quantisation.classifier import train_chain
 from snn_deploy.convert.contract import Contract
 from snn_deploy.convert.pipeline import prepare
 from snn_deploy.deploy.backends import float_reference
 from snn_deploy.errors import UsageError
-from snn_deploy.benchmarks.studies.quantisation.classifier import train_chain
 
 
 def patterns(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:

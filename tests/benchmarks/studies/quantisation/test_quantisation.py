@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from snn_deploy.benchmarks.studies.quantisation import runner as quantisation
 from snn_deploy.benchmarks.studies.quantisation import measure, subjects
+from snn_deploy.benchmarks.studies.quantisation import runner as quantisation
 from snn_deploy.benchmarks.studies.quantisation.targets import FEED_FORWARD, HEAVY_STRONG, TARGETS, Target
 from snn_deploy.convert.quantise import Quantiser
 from snn_deploy.deploy.calibration import observe

@@ -12,14 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snn_deploy.benchmarks.report import short
 from snn_deploy.benchmarks.studies.speed import engine as speed_engine
 from snn_deploy.benchmarks.studies.speed import lava as speed_lava
 from snn_deploy.benchmarks.studies.speed import runner as speed
-from snn_deploy.benchmarks.report import short
-from snn_deploy.benchmarks.studies.speed.networks import BENCHMARKS, Benchmark, Layer, build, neuron_steps, spikes
+from snn_deploy.benchmarks.studies.speed.networks import (
+    BENCHMARKS,
+    Benchmark,
+    Layer,
+    build,
+    neuron_steps,
+    spikes,
+)
 from snn_deploy.benchmarks.studies.speed.ratios import TARGETS, Target, judged, ratios
-from snn_deploy.benchmarks.tasks import emoji_captions
 from snn_deploy.benchmarks.studies.speed.text import speed_text
+from snn_deploy.benchmarks.tasks import emoji_captions
 from snn_deploy.convert.ranges import check_ranges
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.errors import BackendUnavailable

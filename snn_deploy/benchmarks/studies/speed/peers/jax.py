@@ -25,7 +25,17 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import jax
 import jax.numpy as jnp
 
-from snn_deploy.benchmarks.studies.speed.peers._workload import Floats, Layer, Row, Spec, Weights, report, serve, speeds, tuned
+from snn_deploy.benchmarks.studies.speed.peers._workload import (
+    Floats,
+    Layer,
+    Row,
+    Spec,
+    Weights,
+    report,
+    serve,
+    speeds,
+    tuned,
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,16 @@ import torch
 from norse.torch import LIFCell, LIFParameters, LIFRecurrentCell, SequentialState
 
 from snn_deploy.benchmarks.studies.speed.peers import _torch_modules as torch_modules
-from snn_deploy.benchmarks.studies.speed.peers._workload import Floats, Row, Spec, Weights, report, serve, speeds, tuned
+from snn_deploy.benchmarks.studies.speed.peers._workload import (
+    Floats,
+    Row,
+    Spec,
+    Weights,
+    report,
+    serve,
+    speeds,
+    tuned,
+)
 
 _DT = 1e-3
 

@@ -12,7 +12,15 @@ from snntorch import RSynaptic, Synaptic
 from torch import nn
 
 from snn_deploy.benchmarks.studies.speed.peers import _torch_modules as torch_modules
-from snn_deploy.benchmarks.studies.speed.peers._workload import Floats, Spec, Weights, report, serve, speeds, tuned
+from snn_deploy.benchmarks.studies.speed.peers._workload import (
+    Floats,
+    Spec,
+    Weights,
+    report,
+    serve,
+    speeds,
+    tuned,
+)
 
 
 class Network(nn.Module):

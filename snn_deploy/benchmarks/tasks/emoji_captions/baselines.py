@@ -9,11 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from snn_deploy.benchmarks.tasks.emoji_captions import SHIFT, SPLITS, fit_whitening, perturb, pooled
-from snn_deploy.benchmarks.tasks.emoji_data import SIDE, EmojiData, load_data
-from snn_deploy.errors import UsageError
-
-Floats = npt.NDArray[np.float32]
+from snn_deploy.benchmarks.tasks.emoji_captions.coding import SHIFT, Floats, fit_whitening, perturb, pooled
+from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, EmojiData
 
 _RIDGE = 100.0
 """Weight of the penalty, in squared ink; recall is flat around it."""
@@ -21,38 +18,30 @@ _NOISY_VIEWS = 4
 _SHIFTS = range(-SHIFT, SHIFT + 1)
 
 
-def scores(split: str, seed: int = 0) -> dict[str, Floats]:
-    """Score matrices of the baselines on ``split`` ("seen" or "unseen"), queries under the noise of ``seed``.
+def scores(data: EmojiData, split: str, noisy: Floats) -> dict[str, dict[str, Floats]]:
+    """Direction -> method -> score matrix on ``split``; noisy: the drawings (n, 32, 32, 3) that are asked.
 
-    Keys, each "direction: method":
-
-    - "image to caption: pixel neighbour": the query takes the caption of the nearest clean training
-      drawing in 16x16 pixels; stored captions are ranked by the cosine of their sentence embeddings with
-      it. On "seen" that caption is itself stored, and this is a look-up of stored pictures.
-    - "image to caption: pixel neighbour, every shift": the same against each training drawing in all 25
+    - image to caption, pixel neighbour: the query takes the caption of the nearest clean training drawing
+      in 16x16 pixels; stored captions are ranked by the cosine of their sentence embeddings with it. On
+      "seen" that caption is itself stored, and this is a look-up of stored pictures.
+    - image to caption, pixel neighbour, every shift: the same against each training drawing in all 25
       places that the noise can move it to: it knows what the noise does, and 25 times the memory.
-    - "image to caption: ridge", "caption to image: ridge": ridge regression from 16x16 pixels to the
-      whitened sentence embedding, fitted on clean and noisy training drawings, ranked by cosine.
-      Caption queries rank clean stored drawings.
-
-    Raises UsageError for another split.
+    - ridge, both ways: ridge regression from 16x16 pixels to the whitened sentence embedding, fitted on
+      clean and noisy training drawings, ranked by cosine. Caption queries rank clean stored drawings.
     """
-    if split not in SPLITS:
-        raise UsageError("unknown split", found=split, allowed=", ".join(SPLITS))
-    data = load_data()
     rows = data.rows(split)
-    # The same draw as that of the queries' spikes: see emoji_captions.spikes.
-    noisy = perturb(data.drawings[rows], np.random.default_rng([seed, SPLITS.index(split), 1]))
     clean = data.drawings[rows].astype(np.float32) / 255
     whitening = fit_whitening(data)
     captions = (data.text - whitening["caption_mean"]) @ whitening["caption_projection"]
     weights = _fit_ridge(data, captions[data.seen])
     stored = _unit(captions[rows])
     return {
-        "image to caption: pixel neighbour": _neighbour(data, rows, noisy, range(1)),
-        "image to caption: pixel neighbour, every shift": _neighbour(data, rows, noisy, _SHIFTS),
-        "image to caption: ridge": _unit(_design(pooled(noisy)) @ weights) @ stored.T,
-        "caption to image: ridge": stored @ _unit(_design(pooled(clean)) @ weights).T,
+        "image to caption": {
+            "pixel neighbour": _neighbour(data, rows, noisy, range(1)),
+            "pixel neighbour, every shift": _neighbour(data, rows, noisy, _SHIFTS),
+            "ridge": _unit(_design(pooled(noisy)) @ weights) @ stored.T,
+        },
+        "caption to image": {"ridge": stored @ _unit(_design(pooled(clean)) @ weights).T},
     }
 
 

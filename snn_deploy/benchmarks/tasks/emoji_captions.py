@@ -25,7 +25,7 @@ from snn_deploy.train.recipe import Recipe
 if TYPE_CHECKING:
     from snn_deploy.convert.frontends.norse.config import Config
     from snn_deploy.convert.frontends.norse.modules import Towers
-    from snn_deploy.train.loop import Epoch, Progress
+    from snn_deploy.train.progress import Epoch, Progress
 
 NAME = "emoji-captions"
 SPLITS = ("seen", "unseen")
@@ -157,16 +157,18 @@ def train(
 
     import_norse()
     from snn_deploy.train.encoders import describe
-    from snn_deploy.train.loop import train_towers
+    from snn_deploy.train.examples import Examples
+    from snn_deploy.train.loop import fit
+    from snn_deploy.train.objectives import NtXent
 
     data = load_data()
     whitening = fit_whitening(data)
     captions = caption_rates(data.text[data.seen], whitening)
     drawings = data.drawings[data.seen]
 
-    def views(rng: np.random.Generator) -> dict[str, Floats]:
+    def views(rng: np.random.Generator) -> Examples:
         noise = rng.uniform(0, _TRAINING_NOISE, (len(drawings), 1, 1, 1)).astype(np.float32)
-        return {"image": pooled(perturb(drawings, rng, noise)), "caption": captions}
+        return Examples({"image": pooled(perturb(drawings, rng, noise)), "caption": captions})
 
     config = describe(
         encoder,
@@ -182,5 +184,7 @@ def train(
             "data": data.versions,
         },
     )
-    module, history = train_towers(config, views, recipe, seed, progress, constants=whitening)
-    return module, config, history
+    trained = fit(
+        config, views, NtXent(recipe.temperature), recipe, seed, constants=whitening, progress=progress
+    )
+    return trained.module, config, trained.history

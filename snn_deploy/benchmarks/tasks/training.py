@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snn_deploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from snn_deploy.train.loop import Progress
+    from snn_deploy.train.progress import Progress
 
 
 def train_task(  # noqa: PLR0917  one for each option of the verb

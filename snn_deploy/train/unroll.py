@@ -21,6 +21,8 @@ import torch
 from torch import nn
 
 from snn_deploy.convert.frontends.norse import import_norse
+from snn_deploy.convert.frontends.norse.recurrent import RecurrentLIFCell
+from snn_deploy.errors import UsageError
 
 SLOPE = 5.0
 """Steepness of the surrogate, per unit of membrane voltage."""
@@ -74,22 +76,50 @@ class _Lif(torch.autograd.Function):
         return by_current, by_recurrent, None, None, None
 
 
-def unroll(tower: Iterable[nn.Module], spikes: torch.Tensor, slope: float = SLOPE) -> list[torch.Tensor]:
-    """Spikes of every neuron layer of a Norse chain for a raster (steps, samples, inputs), float32.
+def unroll(
+    tower: Iterable[nn.Module], spikes: torch.Tensor, slope: float = SLOPE, *, drop: float = 0.0
+) -> list[torch.Tensor]:
+    """Spikes (steps, samples, *shape) of every neuron layer of a Norse chain for a raster of such a shape.
 
-    Knows Linear, LIFCell and LIFRecurrentCell, the layers of a checkpoint.
+    Knows LIFCell, LIFRecurrentCell, LIFBoxCell and RecurrentLIFCell, and every layer without memory.
+    slope: steepness of the surrogate gradient. drop: share of each layer's spikes that are lost.
+    Raises UsageError for other neurons.
     """
-    norse = import_norse()
     rasters = []
-    module: Any
     for module in tower:
-        if isinstance(module, nn.Linear):
-            spikes = module(spikes)
+        if not hasattr(module, "p") or not hasattr(module, "dt"):
+            spikes = _memoryless(module, spikes)
             continue
-        recurrent = None
-        if isinstance(module, norse.LIFRecurrentCell):
-            spikes = nn.functional.linear(spikes, module.input_weights)
-            recurrent = module.recurrent_weights
-        spikes = _Lif.apply(spikes, recurrent, module.p, module.dt, slope)
+        spikes = _neurons(module, spikes, slope)
+        if drop:
+            spikes = spikes * (torch.rand_like(spikes) >= drop)
         rasters.append(spikes)
     return rasters
+
+
+def _memoryless(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """A layer applied in every step; once, where every step is a view of the same values."""
+    if values.stride(0) == 0 and len(values) > 1:
+        once: torch.Tensor = module(values[0])
+        return once.expand(len(values), *once.shape)
+    if isinstance(module, nn.Linear):
+        return module(values)  # type: ignore[no-any-return]
+    return module(values.flatten(0, 1)).unflatten(0, values.shape[:2])  # type: ignore[no-any-return]
+
+
+def _neurons(module: Any, current: torch.Tensor, slope: float) -> torch.Tensor:
+    norse = import_norse()
+    recurrent = None
+    if isinstance(module, norse.LIFRecurrentCell):
+        current = nn.functional.linear(current, module.input_weights)
+    if isinstance(module, (norse.LIFRecurrentCell, RecurrentLIFCell)):
+        recurrent = module.recurrent_weights
+    elif not isinstance(module, (norse.LIFCell, norse.LIFBoxCell)):
+        raise UsageError(
+            "these neurons cannot be trained here",
+            where="towers",
+            found=type(module).__name__,
+            allowed="LIFCell, LIFRecurrentCell, RecurrentLIFCell, LIFBoxCell",
+        )
+    spikes: torch.Tensor = _Lif.apply(current, recurrent, module.p, module.dt, slope)
+    return spikes

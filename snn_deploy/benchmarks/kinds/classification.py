@@ -50,9 +50,7 @@ class ClassificationTask(LabelledTask):
         return {"most frequent class": np.tile(frequency, (len(test), 1))}
 
     def chances(self) -> dict[str, float]:
-        return {
-            name: k / len(self.classes) for name, k in (("accuracy", 1), *((f"top-{k}", k) for k in self.top))
-        }
+        return {name: k / len(self.classes) for name, k in self._depths().items()}
 
     def _depths(self) -> dict[str, int]:
         return {"accuracy": 1, **{f"top-{k}": k for k in self.top}}

@@ -166,7 +166,8 @@ class LabelledTask(Task):
         else:
             rates = rates_read(self.readout, readings.raster)
         weight, bias = (network.constants[f"{_HEAD}_{part}"] for part in ("weight", "bias"))
-        return rates @ weight.T + bias
+        scores: NDArray[np.float32] = rates @ weight.T + bias
+        return scores
 
     def answers(self, network: Deployed, engine: str) -> Answers:
         recorded = None if self.readout == Readout() else self.readout.layer
@@ -230,7 +231,8 @@ class LabelledTask(Task):
         missing = [name for name in self.head_shapes(self.recipe) if name not in network.constants]
         if missing:
             raise UsageError("the model lacks the linear map of its read-out", where=path, found=missing)
-        neurons = sum(int(prod(node.shape)) for node in network.network.outputs)
+        read = {output.node for output in network.network.outputs}
+        neurons = sum(p.neurons for p in network.network.populations if p.node in read)
         if not self.head and neurons != self.answer_count():
             raise UsageError(
                 "the model has another number of outputs than the task has answers",

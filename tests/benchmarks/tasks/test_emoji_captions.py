@@ -10,7 +10,7 @@ from snn_deploy.benchmarks.tasks.emoji_data import load_data  # noqa: E402
 from snn_deploy.benchmarks.tasks import emoji_baselines, emoji_captions  # noqa: E402
 from snn_deploy.convert.frontends.norse.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from snn_deploy.errors import UsageError  # noqa: E402
-from snn_deploy.train.coding import on_minus_off  # noqa: E402
+from snn_deploy.train.readout import on_minus_off  # noqa: E402
 from snn_deploy.train.unroll import unroll  # noqa: E402
 
 

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from snn_deploy.train.losses import nt_xent  # noqa: E402
+from snn_deploy.train.objectives import nt_xent  # noqa: E402
 
 
 def test_equals_the_formula_written_again():

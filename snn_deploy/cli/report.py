@@ -12,8 +12,6 @@ from snn_deploy.cli.output import JsonOption, emit
 
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of bench, one task's.")],
-        list[Path], typer.Argument(metavar="DIR...", help="Folders that bench wrote, of one task.")
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")] = Path(
         "comparison"
     ),

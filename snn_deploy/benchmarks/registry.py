@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,7 +140,9 @@ def _task_in(module: ModuleType, path: Path) -> Task:
     found = [
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, Task) and value.__module__ == module.__name__
+        if issubclass(type(value), ABCMeta)
+        and issubclass(value, Task)
+        and value.__module__ == module.__name__
     ]
     # A base of one's own with several tasks on it: the classes that nothing else here is built on.
     found = [kind for kind in found if not any(kind in other.__mro__[1:] for other in found)]
@@ -152,6 +155,7 @@ def _task_in(module: ModuleType, path: Path) -> Task:
         )
     kind = found[0]
     missing = [*kind.missing_facts(), *sorted(kind.__abstractmethods__)]
+    missing += [] if about(path) else ["a docstring of the file, whose first line says what it is about"]
     if missing:
         raise UsageError(
             Violation(f"the task lacks {name}", where=f"{path}: {kind.__name__}", remedy=_README)

@@ -10,55 +10,7 @@ import pytest
 
 from snn_deploy.benchmarks.report.comparison import compare, comparison_text, on_front
 from snn_deploy.errors import UsageError
-
-QUERIES = ("seen: image to caption", "unseen: image to caption")
-
-
-def estimate(value: float, n: int) -> dict[str, Any]:
-    return {"value": value, "ci95": [value - 0.05, value + 0.05], "n": n}
-
-
-def document(recall: float, synops: float, **changes: Any) -> dict[str, Any]:
-    """A report of a run that recalls ``recall`` for ``synops``; prices by loihi1 are 1 pJ an operation."""
-    n = dict(zip(QUERIES, (40, 10), strict=True))
-    joules = {"low": 0.5e-12 * synops, "nominal": 1e-12 * synops, "high": 2e-12 * synops}
-    none = {"marginal": "unavailable", "floor": "unavailable"}
-    return {
-        "task": "emoji-captions",
-        "n": {"seen": 40, "unseen": 10},
-        "seeds": [0, 1],
-        "split": "seen and unseen",
-        "metrics": {
-            q: {
-                "recall@1": {"float": estimate(recall + 0.01, n[q]), "fixed": estimate(recall, n[q])},
-                "recall@5": {"float": estimate(0.9, n[q]), "fixed": estimate(0.9, n[q])},
-            }
-            for q in QUERIES
-        },
-        "chance": {q: {"recall@1": 1 / n[q], "recall@5": 5 / n[q]} for q in QUERIES},
-        "baselines": {
-            q: {"pixels": {"recall@1": estimate(0.3, n[q])}, "ridge": {"recall@1": estimate(0.2, n[q])}}
-            for q in QUERIES
-        },
-        "activity": {
-            q: {"spikes": 5.0, "synops": synops, "synops_stored": 2 * synops, "neuron_updates": 7.0}
-            for q in QUERIES
-        },
-        "energy": {
-            "item": "one drawing",
-            "priced": {"profile": "loihi2", "label": "", "per_item": none},
-            "inherited": {
-                "loihi1": {
-                    "profile": "loihi2",
-                    "label": "inherited from loihi1",
-                    "per_item": {"marginal": joules},
-                }
-            },
-        },
-        "parity": {"equal": True},
-        "config": {"encoder": "lif", "profile": "loihi2", "quick": False},
-        **changes,
-    }
+from tests.benchmarks.records import QUERIES, document
 
 
 @pytest.fixture
@@ -132,7 +84,8 @@ def test_every_fault_is_named_at_once(write: Any) -> None:
     del damaged["activity"][QUERIES[0]]["synops"]
     folders = write(
         good=document(0.4, 1e6),
-        other_task={"task": "quantisation"},
+        study={"task": "quantisation"},
+        other_task=document(0.4, 1e6, task="chords"),
         other_queries=document(0.4, 1e6, n={"seen": 41, "unseen": 10}),
         damaged=damaged,
         no_json="{",
@@ -140,13 +93,14 @@ def test_every_fault_is_named_at_once(write: Any) -> None:
     with pytest.raises(UsageError) as caught:
         compare([*folders, Path("good"), Path("nowhere")], Path("out"))
     said = {violation.where: str(violation) for violation in caught.value.violations}
-    assert "found quantisation; allowed emoji-captions" in said["other_task/report.json"]
+    assert "found quantisation, version 0; allowed version 1" in said["study/report.json"]
+    assert "found chords; allowed emoji-captions" in said["other_task"]
     assert "n differs" in said["other_queries"]
     assert "Field required" in said[f"damaged/report.json: activity.{QUERIES[0]}.synops"]
     assert "Invalid JSON" in said["no_json/report.json: file"]
     assert "named twice" in said["good"]
     assert "no such report" in said["nowhere/report.json"]
-    assert len(said) == 6
+    assert len(said) == 7
     assert not Path("out").exists()
 
 

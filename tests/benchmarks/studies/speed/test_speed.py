@@ -26,7 +26,7 @@ from snn_deploy.benchmarks.studies.speed.networks import (
 )
 from snn_deploy.benchmarks.studies.speed.ratios import TARGETS, Target, judged, ratios
 from snn_deploy.benchmarks.studies.speed.text import speed_text
-from snn_deploy.benchmarks.tasks import emoji_captions
+from snn_deploy.benchmarks.tasks.emoji_captions import EmojiCaptions
 from snn_deploy.convert.ranges import check_ranges
 from snn_deploy.deploy.backends.fixed import kernel
 from snn_deploy.errors import BackendUnavailable
@@ -64,8 +64,8 @@ def test_the_networks_are_those_that_are_asked_for() -> None:
         "emoji encoder",
     ]
     emoji = BENCHMARKS[3]
-    recipe = emoji_captions.RECIPE
-    assert emoji.shape == (emoji_captions._INPUTS["image"],)
+    recipe = EmojiCaptions.recipe
+    assert emoji.shape == EmojiCaptions().input_shapes()["image"]
     assert [layer.neurons for layer in emoji.layers] == [recipe.hidden, 2 * recipe.pairs]
     assert (emoji.steps, emoji.tau_syn_inv, emoji.tau_mem_inv) == (
         recipe.steps,

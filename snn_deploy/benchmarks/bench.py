@@ -104,7 +104,7 @@ def _run(task: Task, options: BenchOptions, folder: Path, stage: Stage) -> Outco
         stage("baselines")
         parts = _record(task, options, runs, certificate)
     seconds = {f"seed {r.seed}: {name}": lap for r in runs for name, lap in r.seconds.items()}
-    found = record.Record(**parts, seconds={**seconds, **laps.seconds})  # type: ignore[arg-type]
+    found = record.Record.model_validate({**parts, "seconds": {**seconds, **laps.seconds}})
     stage("drawing the report")
     record.write(found, folder)
     page = write_page(folder, found, task, runs[0].network)
@@ -183,7 +183,7 @@ def _record(
         "chain": first.chain,
         "activity": {query: first.answers["fixed"].read[query].activity() for query in queries},
         "energy": energy_section(task, first.network, first.answers["fixed"], options.profile),
-        "parity": certificate,
+        "parity": None if certificate is None else certificate.to_json(),
         "quantisation": dict(first.network.network.report),
         "versions": dict(first.network.artifact.provenance["versions"]),
         "config": record.Config(

@@ -137,12 +137,9 @@ def _task_in(module: ModuleType, path: Path) -> Task:
     """The one task that a module defines, complete; UsageError names everything that is missing."""
     from snn_deploy.benchmarks.task import Task
 
-    found = [
-        value
-        for value in vars(module).values()
-        if issubclass(type(value), ABCMeta)
-        and issubclass(value, Task)
-        and value.__module__ == module.__name__
+    kinds = [value for value in vars(module).values() if issubclass(type(value), ABCMeta)]
+    found: list[type[Task]] = [
+        kind for kind in kinds if issubclass(kind, Task) and kind.__module__ == module.__name__
     ]
     # A base of one's own with several tasks on it: the classes that nothing else here is built on.
     found = [kind for kind in found if not any(kind in other.__mro__[1:] for other in found)]

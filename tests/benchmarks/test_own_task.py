@@ -1,4 +1,4 @@
-"""A user's own task by its path: the README's digits, trained, benchmarked, compared, and every way to err."""
+"""A user's own task by its path: the README's digits, end to end, and every way to err."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def source(root: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with digits.py, the model that ``train`` made of it, and what ``bench`` wrote of that model."""
+    """A folder with digits.py and the model that ``train`` made of it."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "digits.py").write_text(source, encoding="utf-8")
     assert call("train", folder / "digits.py", "-o", folder / "digits.pt", "--quick") == 0
@@ -140,7 +140,7 @@ def broken(change: Callable[[str], str], said: str, *options: object) -> Any:
         broken(lambda s: s, "unknown encoder", "--encoder", "transformer"),
     ],
 )
-def test_what_is_wrong_is_one_error_that_names_the_file(
+def test_what_is_wrong_is_one_error_that_names_the_file(  # noqa: PLR0917  fixtures and a case
     source: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -1,0 +1,1 @@
+"""Measurements of the toolkit itself, which are no tasks."""

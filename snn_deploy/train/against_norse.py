@@ -51,7 +51,7 @@ def training_steps(widths: Sequence[int], steps: int, samples: int, *, norm: boo
         return unroll(module.tower("a"), raster)[-1]
 
     def norse() -> torch.Tensor:
-        return module("a", raster)
+        return module.forward("a", raster)
 
     with torch.no_grad():
         module.eval()

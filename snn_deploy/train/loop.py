@@ -75,7 +75,7 @@ def fit(
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     rng, view_rng = np.random.default_rng(seed).spawn(2)
-    with torch.random.fork_rng(devices=[]), _one_thread(), Ahead(views, view_rng) as ahead:
+    with torch.random.fork_rng(devices=[]), one_thread(), Ahead(views, view_rng) as ahead:
         torch.manual_seed(seed)
         module = build(config)
         first = ahead.next()
@@ -159,7 +159,7 @@ def trained_constants(module: Towers, objective: Objective) -> dict[str, torch.T
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One torch thread: the matrix products are small, and sums then do not depend on the machine's cores.
 
     On a busy machine two threads that wait for each other are several times slower than one.

@@ -124,4 +124,5 @@ def test_a_spike_budget_brings_spikes_down():
         neurons_by_layer = (48, 48)
         again = 16 * sum(r * n for r, n in zip(bound.rates[name], neurons_by_layer, strict=True))
         assert spikes == pytest.approx(again)
-        assert 0 < spikes < 0.75 * free.spikes[name]
+        assert 0 < spikes < free.spikes[name]
+    assert sum(bound.spikes.values()) < 0.75 * sum(free.spikes.values())

@@ -6,6 +6,7 @@ thread, so that a busy machine counts little; medians of interleaved repetitions
 
 from __future__ import annotations
 
+import importlib.metadata
 import time
 from collections.abc import Callable
 from statistics import median
@@ -29,14 +30,11 @@ def run(repetitions: int = _REPETITIONS) -> dict[str, Any]:
     from snn_deploy.convert.frontends.norse import import_norse
 
     import_norse()
-    import torch
-
     from snn_deploy.train.against_norse import training_steps
+    from snn_deploy.train.loop import one_thread
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        rows = {}
+    rows = {}
+    with one_thread():
         for name, kind in _CASES.items():
             steps = training_steps(_WIDTHS, _STEPS, _SAMPLES, **kind)
             pairs = [(_seconds(steps.norse), _seconds(steps.ours)) for _ in range(repetitions + 1)][1:]
@@ -49,8 +47,6 @@ def run(repetitions: int = _REPETITIONS) -> dict[str, Any]:
                 "equal_spikes": steps.equal,
                 "rates": list(steps.rates),
             }
-    finally:
-        torch.set_num_threads(threads)
     return {
         "study": NAME,
         "widths": list(_WIDTHS),
@@ -59,7 +55,7 @@ def run(repetitions: int = _REPETITIONS) -> dict[str, Any]:
         "repetitions": repetitions,
         "threads": 1,
         "rows": rows,
-        "versions": {"torch": str(torch.__version__)},
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "norse")},
     }
 
 

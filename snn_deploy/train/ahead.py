@@ -25,6 +25,12 @@ class Ahead:
         self._start()
         return examples
 
+    def rewind(self, state: Any) -> None:
+        """Draw next what was drawn from this state of the generator."""
+        self._future.result()
+        self._rng.bit_generator.state = state
+        self._start()
+
     def _start(self) -> None:
         self._before = self._rng.bit_generator.state
         self._future = self._pool.submit(self._views, self._rng)

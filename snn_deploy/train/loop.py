@@ -20,13 +20,14 @@ from snn_deploy.convert.frontends.norse.config import Config
 from snn_deploy.convert.frontends.norse.modules import Towers, build
 from snn_deploy.errors import UsageError
 from snn_deploy.train.ahead import Ahead
+from snn_deploy.train.checkpoint import Checkpoint, identity
 from snn_deploy.train.coding import Coding, rate_code
 from snn_deploy.train.examples import Examples, Views
 from snn_deploy.train.initialise import initialise, initialise_heads
 from snn_deploy.train.objectives import Objective
 from snn_deploy.train.progress import Epoch, Progress
 from snn_deploy.train.recipe import Recipe
-from snn_deploy.train.run import Run, Validate
+from snn_deploy.train.run import Run, Validate, load_weights
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def fit(
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     rng, view_rng = np.random.default_rng(seed).spawn(2)
-    with torch.random.fork_rng(devices=[]), _one_thread(), Ahead(views, view_rng) as ahead:
+    with torch.random.fork_rng(devices=[]), one_thread(), Ahead(views, view_rng) as ahead:
         torch.manual_seed(seed)
         module = build(config)
         first = ahead.next()
@@ -84,18 +85,34 @@ def fit(
         module.to(place)
         heads = trained_constants(module, objective)
         run = Run(module, objective, recipe, codings, rng, place, validate, heads)
-        for epoch in run.epochs(ahead, lambda _: None):
+        stored = None
+        if checkpoint is not None:
+            said = identity(
+                config,
+                recipe.model_dump(),
+                first,
+                objective=objective,
+                seed=seed,
+                device=place.type,
+                frozen=sorted(frozen),
+                validated=validate is not None,
+            )
+            stored = Checkpoint(checkpoint, said)
+            stored.resume(run, ahead)
+        for epoch in run.epochs(ahead, stored.after_batch if stored else lambda _: None):
             if epoch.stage == "spikes":
                 _warn_of_silence(epoch)
             if progress is not None:
                 progress(epoch)
+        if stored is not None:
+            stored.write(run)
     return _finished(run)
 
 
 def _finished(run: Run) -> Trained:
     """The model of the best epoch, on the CPU and in evaluation mode."""
     if run.best.weights:
-        run.module.load_state_dict(run.best.weights)
+        load_weights(run.module, run.best.weights)
     for value in run.heads.values():
         value.requires_grad_(False)
     module = run.module.requires_grad_(True).cpu().eval()
@@ -142,7 +159,7 @@ def trained_constants(module: Towers, objective: Objective) -> dict[str, torch.T
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One torch thread: the matrix products are small, and sums then do not depend on the machine's cores.
 
     On a busy machine two threads that wait for each other are several times slower than one.

@@ -190,6 +190,13 @@ class Run:
             self.best = Best(epoch.epoch, rank, weights)
 
 
+def load_weights(module: Towers, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give a module all of its arrays; ValueError where the names are not its own."""
+    if set(weights) != set(module.state_dict()):
+        raise ValueError(f"arrays {sorted(set(weights) ^ set(module.state_dict()))} are missing or unknown")
+    module.load_state_dict(dict(weights), strict=False)  # strict asks for BatchNorm's count of steps
+
+
 def mean_rate(activity: torch.Tensor) -> float:
     """Spikes per neuron, step and sample."""
     return activity.detach().mean().item()

@@ -124,7 +124,7 @@ def broken(change: Callable[[str], str], said: str, *options: object) -> Any:
         broken(lambda s: s.replace("Recipe(hidden=64", "Recipe(hiden=64"), "raised an error"),
         broken(lambda s: s.replace("digits.data[rows]", "digits.data[rows][0:9]"), "one row an example"),
         broken(lambda s: s.replace("/ digits.data.max()", ""), "values in [0, 1]"),
-        broken(lambda s: s.replace("/ digits.data.max()", "/ 0 * undefined"), "NameError"),
+        broken(lambda s: s.replace("/ digits.data.max()", "/ undefined"), "NameError"),
         broken(lambda s: s + "\nraise SystemExit(3)\n", "ends the program"),
         broken(lambda s: s + "\ndef (\n", "not valid Python"),
         broken(

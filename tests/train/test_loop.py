@@ -91,3 +91,38 @@ def test_one_tower_or_one_pair_is_refused():
     config = describe("lif", {"left": 30, "right": 30}, RECIPE, task="test", seed=0)
     with pytest.raises(UsageError, match="at least two pairs"):
         loop.fit(config, lambda rng: views(rng).rows(np.arange(1)), NtXent(0.2), RECIPE, 0)
+
+
+def test_the_epoch_with_the_highest_score_is_kept():
+    scores = iter([0.1, 0.8, 0.3])
+    states = []
+
+    def validate(module):
+        assert not module.training
+        states.append({name: value.clone() for name, value in module.state_dict().items()})
+        torch.rand(3)  # what validation draws does not change training
+        return next(scores)
+
+    recipe = RECIPE.changed({"rate_epochs": 0, "epochs": 3})
+    config = describe("lif", {"left": 30, "right": 30}, recipe, task="test", seed=0)
+    kept = loop.fit(config, views, NtXent(0.2), recipe, 0, validate=validate)
+    assert kept.best_epoch == 2
+    assert [epoch.score for epoch in kept.history] == [0.1, 0.8, 0.3]
+    found = kept.module.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in states[1].items())
+    assert not all(torch.equal(found[name], value) for name, value in states[2].items())
+    plain = loop.fit(config, views, NtXent(0.2), recipe, 0).module.state_dict()
+    assert all(torch.equal(plain[name], value) for name, value in states[2].items())
+
+
+def test_a_spike_budget_brings_spikes_down():
+    free, bound = (
+        trained("lif", rate_epochs=0, epochs=12, learning_rate=5e-3, **changes)[1][-1]
+        for changes in ({}, {"spike_budget": 30.0, "budget_scale": 10.0})
+    )
+    for name, spikes in bound.spikes.items():
+        neurons_by_layer = (48, 48)
+        again = 16 * sum(r * n for r, n in zip(bound.rates[name], neurons_by_layer, strict=True))
+        assert spikes == pytest.approx(again)
+        assert 0 < spikes < free.spikes[name]
+    assert sum(bound.spikes.values()) < 0.75 * sum(free.spikes.values())

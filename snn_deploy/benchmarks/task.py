@@ -9,6 +9,7 @@ task's line in ``snn-deploy tasks``. The driver, the command line, the reports a
 
 from __future__ import annotations
 
+import inspect
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -207,9 +208,21 @@ class Task(ABC):
         coding = type(self).coding  # by way of the class: as an attribute it would be bound
         return coding if callable(coding) else coding[tower]
 
+    def raw_coded(
+        self, tower: str, values: NDArray[Any], steps: int, rng: np.random.Generator
+    ) -> NDArray[Any]:
+        """What the coding gives, as training is shown it; its errors name the task's file."""
+        try:
+            return self.coding_of(tower)(values, steps, rng)
+        except UsageError as error:
+            raise UsageError(
+                Violation(v.what, f"{inspect.getfile(type(self))}: {tower}", v.found, v.allowed, v.remedy)
+                for v in error.violations
+            ) from None
+
     def coded(self, tower: str, values: NDArray[Any], steps: int, rng: np.random.Generator) -> NDArray[Any]:
         """Input of a tower (samples, steps, *shape): uint8 spikes, or int32 where graded."""
-        raster = self.coding_of(tower)(values, steps, rng)
+        raster = self.raw_coded(tower, values, steps, rng)
         wanted = self._shapes[tower]
         if raster.shape[2:] != wanted:
             raise UsageError(

@@ -117,7 +117,7 @@ class LabelledTask(Task):
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         one = self.data[TRAIN].inputs[self.tower][:1]
-        coded = self.coding_of(self.tower)(one, self.recipe.steps, np.random.default_rng(0))
+        coded = self.raw_coded(self.tower, one, self.recipe.steps, np.random.default_rng(0))
         return {self.tower: coded.shape[2:]}
 
     def towers(self, encoder: str, recipe: Recipe) -> dict[str, list[Layer]] | None:

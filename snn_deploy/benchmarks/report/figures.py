@@ -162,7 +162,7 @@ def _bars(
 ) -> None:
     values = np.array([entry.value for entry in entries])
     low, high = np.array([entry.ci95 for entry in entries]).T
-    errors = np.maximum([values - low, high - values], 0)
+    errors = np.maximum([values - low, high - values], 0).tolist()  # an array of one bar makes NumPy warn
     axes.bar(positions, values, 0.25, yerr=errors, label=label, color=colour, capsize=2, error_kw={"lw": 0.8})
 
 

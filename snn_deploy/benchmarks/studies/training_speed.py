@@ -1,4 +1,4 @@
-"""Study: how much faster a training step is than Norse's own time stepping, in one run, on one thread.
+"""A training step against Norse's own time stepping, in one run, on one thread, as ratios.
 
 A step is forward and backward of a tower, without the optimiser, which both share. CPU time of the
 thread, so that a busy machine counts little; medians of interleaved repetitions.
@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+from snn_deploy.benchmarks.outcome import BenchOptions, Outcome, Stage
+
 NAME = "training-speed"
 _WIDTHS, _STEPS, _SAMPLES, _REPETITIONS = (256, 384, 512), 20, 128, 9
+_QUICK_REPETITIONS = 3
 _CASES = {
     "feed-forward": {"norm": False, "recurrent": False},
     "recurrent": {"norm": False, "recurrent": True},
     "feed-forward, batch norm": {"norm": True, "recurrent": False},
     "recurrent, batch norm": {"norm": True, "recurrent": True},
 }
+
+
+def study(options: BenchOptions, folder: Path, stage: Stage) -> Outcome:
+    """Measure, and write report.json into ``folder``."""
+    from snn_deploy.benchmarks.report import write_json
+
+    stage(f"{len(_CASES)} kinds of tower")
+    report = run(_QUICK_REPETITIONS if options.quick else _REPETITIONS)
+    write_json(folder / "report.json", report)
+    return Outcome(report, render, lambda: None)
 
 
 def run(repetitions: int = _REPETITIONS) -> dict[str, Any]:
@@ -59,7 +73,7 @@ def run(repetitions: int = _REPETITIONS) -> dict[str, Any]:
     }
 
 
-def render(record: dict[str, Any]) -> str:
+def render(record: Mapping[str, Any]) -> str:
     """The record as a table for a terminal."""
     widths = "-".join(map(str, record["widths"]))
     lines = [

@@ -1,6 +1,6 @@
 import pytest
-from snn_deploy.benchmarks.tasks.training import train_task
 
+from snn_deploy.benchmarks.training import train_task
 from snn_deploy.errors import UsageError
 
 

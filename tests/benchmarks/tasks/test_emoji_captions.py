@@ -83,10 +83,10 @@ def test_spikes_follow_the_seed_and_the_rows():
         assert 0.03 < raster.mean() < 0.4
         assert np.array_equal(raster, spikes("unseen", modality, 3))
         assert not np.array_equal(raster, spikes("unseen", modality, 4))
-    assert spikes("unseen", "image", steps=5).shape[1] == 5
+    assert spikes("unseen", "image", 0, steps=5).shape[1] == 5
     for split, modality in (("all", "image"), ("seen", "sound")):
         with pytest.raises(UsageError, match="unknown split or modality"):
-            spikes(split, modality)
+            spikes(split, modality, 0)
 
 
 @pytest.fixture(scope="module", params=["lif", "recurrent"])

@@ -46,7 +46,8 @@ def test_the_session_and_the_python_run(readme: str, root: Path, tmp_path: Path)
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert done.stdout, command
-    code = "\n".join(re.findall(r"```python\n(.*?)```", readme, re.DOTALL))
+    without_task = re.sub(r"<!-- task: .*?-->\n```python\n.*?```", "", readme, flags=re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", without_task, re.DOTALL))
     assert "save_model" in code
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 #: Called with a line as each part of a benchmark begins.
@@ -12,18 +13,22 @@ Stage = Callable[[str], None]
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What ``bench`` can be told; a task ignores what has no meaning for it.
+    """What ``bench`` can be told; a study ignores what has no meaning for it.
 
-    seeds: networks trained, seeds seed .. seed + seeds - 1. quick: less training, fewer samples.
-    certify: compare with Lava.
+    encoder: None is the task's own. seeds: networks trained, seeds seed .. seed + seeds - 1. quick: less
+    training, fewer samples. certify: compare with Lava. model: a trained model to take instead of training:
+    model.pt, .safetensors, graph.nir, or a converted .snn. dt (seconds), reset: where the file states none.
     """
 
-    encoder: str = "lif"
+    encoder: str | None = None
     profile: str = "loihi2"
     seeds: int = 1
     seed: int = 0
     quick: bool = False
     certify: bool = True
+    model: Path | None = None
+    dt: float | None = None
+    reset: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,15 @@ from snn_deploy.errors import UsageError
 
 
 def train(
-    task: Annotated[str, typer.Argument(help="Task to train for, such as emoji-captions.")],
+    task: Annotated[
+        str, typer.Argument(help="A task, or the path of your own (.py); `snn-deploy tasks` lists them.")
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Model to write: .pt or .safetensors.", dir_okay=False)
     ],
-    encoder: Annotated[str, typer.Option(help="Kind of spiking encoder: lif or recurrent.")] = "lif",
+    encoder: Annotated[
+        str | None, typer.Option(help="Kind of spiking encoder, such as lif; the task's own by default.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the spiking network.", min=0)] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, noise and spikes.", min=0)] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A shorter recipe, under a minute.")] = False,
@@ -30,13 +34,22 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a task's spiking encoder with surrogate gradients and write model.pt."""
-    from snn_deploy.benchmarks.tasks.training import train_task
+    from snn_deploy.benchmarks.training import train_task
     from snn_deploy.train.progress import bar
 
     target = output.with_suffix(".safetensors") if safetensors else output
     overrides = dict(_pair(text) for text in settings or [])
     with bar() as progress:
-        summary = train_task(task, target, encoder, epochs, seed, quick, overrides, progress)
+        summary = train_task(
+            task,
+            target,
+            encoder=encoder,
+            epochs=epochs,
+            seed=seed,
+            quick=quick,
+            overrides=overrides,
+            progress=progress,
+        )
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
     else:

@@ -1,15 +1,16 @@
-"""Training of a dual encoder: a rate model first, then the spikes, both by NT-Xent and AdamW.
+"""Training: one loop for one or several towers and any objective. Imports torch: reach it inside functions.
 
-Imports torch: reach it inside functions.
+A rate model comes first where the recipe asks for it, then the spikes.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,83 +19,147 @@ import torch
 from snn_deploy.convert.frontends.norse.description.config import Config
 from snn_deploy.convert.frontends.norse.description.modules import Towers, build
 from snn_deploy.errors import UsageError
-from snn_deploy.train.coding import rate_code
-from snn_deploy.train.losses import nt_xent
-from snn_deploy.train.rate_model import rates
+from snn_deploy.train.ahead import Ahead
+from snn_deploy.train.checkpoint import Checkpoint, identity
+from snn_deploy.train.coding import Coding, rate_code
+from snn_deploy.train.examples import Examples, Views
+from snn_deploy.train.initialise import initialise, initialise_heads
+from snn_deploy.train.objectives import Objective
+from snn_deploy.train.progress import Epoch, Progress
 from snn_deploy.train.recipe import Recipe
-from snn_deploy.train.unroll import unroll
+from snn_deploy.train.run import Run, Validate, load_weights
 
 log = logging.getLogger(__name__)
 
-Views = Callable[[np.random.Generator], Mapping[str, npt.NDArray[np.float32]]]
-"""One epoch's view of every training pair: tower name to spike probabilities (pairs, inputs)."""
-
-Layers = dict[str, list[torch.Tensor]]
-
-_FIRST_SPREAD, _NEXT_SPREAD, _RECURRENT_SPREAD = 0.7, 1.0, 0.1
-"""Standard deviation of a fresh neuron's input current, in thresholds, at the rates expected."""
-_EXPECTED_RATE = 0.1
-_WARM_UP_SHARE = 0.2
-"""Part of a stage in which the learning rate rises before it falls (one cycle)."""
-
 
 @dataclass(frozen=True)
-class Epoch:
-    """What one epoch did: ``stage`` is "rates" or "spikes", ``rates`` the mean spikes a neuron and step of
-    every layer of each tower."""
+class Trained:
+    """A trained model. best_epoch: number of the epoch of spikes whose weights ``module`` has, the last
+    one without validation, 0 where no epoch of spikes was trained."""
 
-    stage: str
-    epoch: int
-    epochs: int
-    loss: float
-    rates: dict[str, tuple[float, ...]]
+    module: Towers
+    history: list[Epoch]
+    best_epoch: int
 
 
-Progress = Callable[[Epoch], None]
-
-
-def train_towers(
+def fit(
     config: Config,
     views: Views,
+    objective: Objective,
     recipe: Recipe,
     seed: int,
-    progress: Progress | None = None,
     *,
-    constants: Mapping[str, npt.NDArray[np.float32]] | None = None,
-) -> tuple[Towers, list[Epoch]]:
-    """Build and train the two towers of ``config`` so that views of one pair get close embeddings.
+    constants: Mapping[str, npt.NDArray[Any]] | None = None,
+    coding: Coding | Mapping[str, Coding] = rate_code,
+    start: Mapping[str, torch.Tensor] | None = None,
+    frozen: Collection[str] = (),
+    validate: Validate | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+    device: str | None = None,
+) -> Trained:
+    """Build the towers of ``config`` and train them until ``objective`` is small.
 
-    ``constants`` are the arrays that ``config.constants`` names; they are only carried along. The same
-    arguments give the same weights on the same machine and torch; torch's own generator is left
-    as it was. Raises UsageError unless there are two towers and at least two pairs.
+    views: draws the examples of an epoch. constants: values of the arrays that ``config.constants`` names;
+    a linear map that the objective trains is drawn where none is given. coding: how values become what
+    each step shows, one for all inputs or one for each. start: weights to begin with, by their names in the
+    model (:mod:`snn_deploy.train.warm_start`); others are drawn. frozen: towers that keep their weights.
+    validate: called after each epoch of spikes with the model in evaluation mode; the weights of the epoch
+    with the highest score are kept, epochs beyond the spike budget behind those within. checkpoint: file
+    from which an interrupted run goes on, with the result of an uninterrupted one. device: such as "cuda";
+    None takes a GPU if there is one.
+
+    The same arguments give the same weights on the same CPU and torch; torch's own generator is left as it
+    was. Raises UsageError for examples that do not fit the towers or the objective, for a checkpoint of
+    another run, and what the objective raises.
     """
-    if len(config.towers) != 2:
-        raise UsageError("a dual encoder has two towers", found=sorted(config.towers))
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     rng, view_rng = np.random.default_rng(seed).spawn(2)
-    history: list[Epoch] = []
-    with torch.random.fork_rng(devices=[]), _one_thread(), _Ahead(views, view_rng) as ahead:
+    with torch.random.fork_rng(devices=[]), one_thread(), Ahead(views, view_rng) as ahead:
         torch.manual_seed(seed)
         module = build(config)
-        for name, value in (constants or {}).items():
-            module.constants.get_buffer(name).copy_(torch.from_numpy(value))
         first = ahead.next()
-        if min(len(values) for values in first.values()) < 2:
-            raise UsageError("contrastive training needs at least two pairs")
-        _initialise(module, first)
-        for epoch in _epochs("rates", module, ahead, recipe, rng):
-            history.append(epoch)
+        first.check(config.towers, objective.targets)
+        _prepare(module, first, objective, constants=constants or {}, start=start or {}, frozen=frozen)
+        codings = {name: coding if callable(coding) else coding[name] for name in first.inputs}
+        module.to(place)
+        heads = trained_constants(module, objective)
+        run = Run(module, objective, recipe, codings, rng, place, validate, heads)
+        stored = None
+        if checkpoint is not None:
+            said = identity(
+                config,
+                recipe.model_dump(),
+                first,
+                objective=objective,
+                seed=seed,
+                device=place.type,
+                frozen=sorted(frozen),
+                validated=validate is not None,
+            )
+            stored = Checkpoint(checkpoint, said)
+            stored.resume(run, ahead)
+        for epoch in run.epochs(ahead, stored.after_batch if stored else lambda _: None):
+            if epoch.stage == "spikes":
+                _warn_of_silence(epoch)
             if progress is not None:
                 progress(epoch)
-        for epoch in _epochs("spikes", module, ahead, recipe, rng):
-            history.append(epoch)
-            _warn_of_silence(epoch)
-            if progress is not None:
-                progress(epoch)
-    return module, history
+        if stored is not None:
+            stored.write(run)
+    return _finished(run)
+
+
+def _finished(run: Run) -> Trained:
+    """The model of the best epoch, on the CPU and in evaluation mode."""
+    if run.best.weights:
+        load_weights(run.module, run.best.weights)
+    for value in run.heads.values():
+        value.requires_grad_(False)
+    module = run.module.requires_grad_(True).cpu().eval()
+    return Trained(module, run.history, run.best.epoch)
+
+
+def _prepare(
+    module: Towers,
+    examples: Examples,
+    objective: Objective,
+    *,
+    constants: Mapping[str, npt.NDArray[Any]],
+    start: Mapping[str, torch.Tensor],
+    frozen: Collection[str],
+) -> None:
+    """Values of constants and weights, and which of them are trained."""
+    for name, value in constants.items():
+        module.constants.get_buffer(name).copy_(torch.from_numpy(np.asarray(value)))
+    initialise(module, examples)
+    heads = trained_constants(module, objective)
+    initialise_heads({name: value for name, value in heads.items() if name not in constants})
+    if start:
+        module.load_state_dict(dict(start), strict=False)
+    for head in heads.values():
+        head.requires_grad_(True)
+    for name in frozen:
+        module.tower(name).requires_grad_(False)
+
+
+def trained_constants(module: Towers, objective: Objective) -> dict[str, torch.Tensor]:
+    """The constants that the objective trains, by name; UsageError where the model lacks one."""
+    carried = dict(module.constants.named_buffers())
+    names = [f"{head}_{part}" for head in objective.heads for part in ("weight", "bias")]
+    missing = [name for name in names if name not in carried]
+    if missing:
+        raise UsageError(
+            "the model does not carry the linear map of the objective",
+            where="constants",
+            found=", ".join(carried) or "none",
+            allowed=", ".join(names),
+            remedy="Add them to the description: weight (outputs, inputs) and bias (outputs).",
+        )
+    return {name: carried[name] for name in names}
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One torch thread: the matrix products are small, and sums then do not depend on the machine's cores.
 
     On a busy machine two threads that wait for each other are several times slower than one.
@@ -107,129 +172,14 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class _Ahead:
-    """Views of the pairs, each drawn on a second core while the epoch before it trains."""
-
-    def __init__(self, views: Views, rng: np.random.Generator) -> None:
-        self._views, self._rng = views, rng
-        self._pool = ThreadPoolExecutor(1)
-        self._future = self._pool.submit(views, rng)
-
-    def next(self) -> Mapping[str, npt.NDArray[np.float32]]:
-        values = self._future.result()
-        self._future = self._pool.submit(self._views, self._rng)
-        return values
-
-    def __enter__(self) -> _Ahead:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-
-def _initialise(module: Towers, views: Mapping[str, npt.NDArray[np.float32]]) -> None:
-    """Gaussian weights under which the input current's spread is about one threshold."""
-    with torch.no_grad():
-        for name, tower in module.towers.items():
-            rate, spread = float(np.mean(np.square(views[name]))), _FIRST_SPREAD
-            for path, weight in tower.named_parameters():
-                if path.endswith("recurrent_weights"):
-                    weight.normal_(0, _RECURRENT_SPREAD / float(np.sqrt(weight.shape[1] * _EXPECTED_RATE)))
-                    weight.fill_diagonal_(0)
-                elif path.endswith("bias"):
-                    weight.zero_()
-                else:
-                    weight.normal_(0, spread / float(np.sqrt(weight.shape[1] * max(rate, 1e-6))))
-                    rate, spread = _EXPECTED_RATE, _NEXT_SPREAD
-
-
-def _epochs(
-    stage: str, module: Towers, views: _Ahead, recipe: Recipe, rng: np.random.Generator
-) -> Iterator[Epoch]:
-    count = recipe.rate_epochs if stage == "rates" else recipe.epochs
-    if count == 0:
-        return
-    peak = recipe.rate_learning_rate if stage == "rates" else recipe.learning_rate
-    optimiser = torch.optim.AdamW(module.parameters(), lr=peak, weight_decay=recipe.weight_decay, fused=True)
-    schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
-    for epoch in range(count):
-        view = views.next()
-        batches = _batches(len(next(iter(view.values()))), recipe.batch, rng)
-        if schedule is None:
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, peak, total_steps=count * len(batches), pct_start=_WARM_UP_SHARE
-            )
-        losses, means = [], []
-        for rows in batches:
-            chosen = {name: values[rows] for name, values in view.items()}
-            layers = _forward(stage, module, chosen, recipe, rng)
-            first, second = (_embedding(tower[-1]) for tower in layers.values())
-            loss = nt_xent(first, second, recipe.temperature)
-            total = loss + recipe.rate_penalty * _rate_penalty(layers, recipe)
-            optimiser.zero_grad()
-            torch.autograd.backward([total])
-            optimiser.step()
-            schedule.step()
-            losses.append(loss.item())
-            means.append({name: [r.detach().mean().item() for r in tower] for name, tower in layers.items()})
-        mean_rates = {name: tuple(np.mean([mean[name] for mean in means], 0).tolist()) for name in means[0]}
-        yield Epoch(stage, epoch + 1, count, float(np.mean(losses)), mean_rates)
-
-
-def _batches(n: int, size: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
-    """Rows of one epoch in random order, in parts of about ``size`` that differ by one row at most."""
-    return np.array_split(rng.permutation(n), max(1, round(n / size)))
-
-
-def _forward(
-    stage: str,
-    module: Towers,
-    views: Mapping[str, npt.NDArray[np.float32]],
-    recipe: Recipe,
-    rng: np.random.Generator,
-) -> Layers:
-    """Activity of every neuron layer: rates (samples, neurons) or spikes (steps, samples, neurons)."""
-    layers: Layers = {}
-    for name, values in views.items():
-        tower = module.tower(name)
-        if stage == "rates":
-            layers[name] = rates(tower, torch.from_numpy(values), recipe.steps)
-        else:
-            spikes = torch.from_numpy(rate_code(values, recipe.steps, rng)).transpose(0, 1).float()
-            layers[name] = unroll(tower, spikes.contiguous(), recipe.slope)
-    return layers
-
-
-def _embedding(activity: torch.Tensor) -> torch.Tensor:
-    """ON minus OFF of the last layer: mean over the steps, if there are any."""
-    mean = activity.mean(0) if activity.ndim == 3 else activity
-    half = mean.shape[1] // 2
-    return mean[:, :half] - mean[:, half:]
-
-
-def _rate_penalty(layers: Layers, recipe: Recipe) -> torch.Tensor:
-    """Mean over neurons of (excess above rate_high)^2 + 25 (shortfall below rate_low)^2, summed over layers.
-
-    The shortfall counts more because it is bounded by the small rate_low.
-    """
-    total = torch.zeros(())
-    for tower in layers.values():
-        for activity in tower:
-            rate = activity.flatten(0, -2).mean(0)
-            excess = (rate - recipe.rate_high).clamp(min=0).square()
-            shortfall = (recipe.rate_low - rate).clamp(min=0).square()
-            total = total + (excess + 25 * shortfall).mean()
-    return total
-
-
 def _warn_of_silence(epoch: Epoch) -> None:
-    for tower, layer_rates in epoch.rates.items():
+    for name, layer_rates in epoch.rates.items():
         for index, rate in enumerate(layer_rates):
             if rate == 0:
                 log.warning(
                     "towers.%s: no neuron of layer %d fired in epoch %d; train more rate epochs or "
                     "raise rate_low (--set rate_low=0.02)",
-                    tower,
+                    name,
                     index,
                     epoch.epoch,
                 )

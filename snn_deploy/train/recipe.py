@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,9 @@ from pydantic import (
 
 from snn_deploy.errors import UsageError, Violation
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 InverseTau = Annotated[float, Field(gt=0, le=1000)]
 """In 1/s; at a time step of 1 ms a decay beyond 1000 would overshoot."""
 
@@ -28,7 +31,11 @@ class Recipe(BaseModel):
     pairs of output neurons, the length of an embedding; ``tau_syn_inv`` and ``tau_mem_inv`` in 1/s.
     ``rate_epochs`` epochs of the rate model come first, ``epochs`` of the spiking network follow.
     ``rate_penalty`` weighs how far each neuron's mean rate lies outside [``rate_low``, ``rate_high``]
-    spikes a step. ``slope`` is the steepness of the surrogate gradient.
+    spikes a step. ``spike_budget`` is the spikes per example that a tower may send, all layers together:
+    beyond it the loss rises by 1 for every ``budget_scale`` spikes. ``drop``: in training, the share of
+    every layer's spikes that do not arrive is drawn for each batch from U(0, drop). ``warm_up`` is the part
+    of a stage in which the learning rate rises before it falls (one cycle). ``slope`` is the steepness of
+    the surrogate gradient. A task extends this class by numbers of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -49,20 +56,24 @@ class Recipe(BaseModel):
     rate_penalty: NonNegativeFloat = 1.0
     rate_low: Annotated[float, Field(ge=0, le=1)] = 0.01
     rate_high: Annotated[float, Field(ge=0, le=1)] = 0.1
+    spike_budget: PositiveFloat | None = None
+    budget_scale: PositiveFloat = 100.0
+    drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.2
 
-    def changed(self, values: Mapping[str, Any]) -> Recipe:
+    def changed(self, values: Mapping[str, Any]) -> Self:
         """The recipe with some values replaced; text is read as a number. UsageError lists every fault."""
         from pydantic import ValidationError
 
         try:
-            return Recipe.model_validate({**self.model_dump(), **values})
+            return type(self).model_validate({**self.model_dump(), **values})
         except ValidationError as error:
             raise UsageError(
                 Violation(
                     fault["msg"],
                     where=f"--set {'.'.join(map(str, fault['loc']))}",
                     found=repr(fault["input"]),
-                    allowed=", ".join(Recipe.model_fields) if fault["type"] == "extra_forbidden" else "",
+                    allowed=", ".join(type(self).model_fields) if fault["type"] == "extra_forbidden" else "",
                 )
                 for fault in error.errors()
             ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snn_deploy import cli
-from tests.benchmarks.test_comparison import document
+from tests.benchmarks.records import document
 
 
 def call(*arguments: str) -> int:

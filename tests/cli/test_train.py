@@ -18,11 +18,11 @@ def invoke(*arguments):
 def test_options_reach_the_training_and_json_is_alone_on_stdout(tmp_path, monkeypatch):
     seen = {}
 
-    def train_task(*arguments):
-        seen["arguments"] = arguments[:-1]
+    def train_task(*arguments, progress, **options):
+        seen["arguments"] = (*arguments, *options.values())
         return {"model": str(arguments[1]), "loss": 1.5}
 
-    monkeypatch.setattr("snn_deploy.benchmarks.tasks.training.train_task", train_task)
+    monkeypatch.setattr("snn_deploy.benchmarks.training.train_task", train_task)
     out = tmp_path / "m.pt"
     result = invoke(
         "emoji-captions", "-o", out, "--encoder", "recurrent", "--epochs", 3, "--seed", 7, "--quick",

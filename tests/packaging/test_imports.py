@@ -29,10 +29,10 @@ RANK = {
 
 # Where a heavy package may be imported at all, by the path from the package's root.
 HOMES = {
-    "torch": ("train/", "convert/frontends/norse"),
-    "norse": ("train/", "convert/frontends/norse"),
+    "torch": ("train/", "convert/frontends/norse", "benchmarks/studies/"),
+    "norse": ("train/", "convert/frontends/norse", "benchmarks/studies/"),
     "nirtorch": ("train/", "convert/frontends/norse"),
-    **dict.fromkeys(("snntorch", "jax", "haiku", "spyx"), ("train/peers/",)),
+    **dict.fromkeys(("snntorch", "jax", "haiku", "spyx"), ("benchmarks/studies/speed/peers/",)),
     "faiss": ("deploy/memory/",),
     "lava": ("deploy/lava/",),
 }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import UsageError
-from snn_deploy.train.coding import on_minus_off, on_off, rate_code
+from snn_deploy.train.coding import direct_code, event_code, on_off, rate_code
 
 
 def test_counts_are_binomial():
@@ -48,10 +48,30 @@ def test_refuses_no_steps():
         rate_code([[0.5]], 0, 0)
 
 
-def test_on_off_splits_signs_and_reads_back():
+def test_shapes_beyond_vectors_are_coded_as_vectors_are():
+    values = np.random.default_rng(4).random((3, 2, 5, 7))
+    flat = rate_code(values.reshape(3, -1), 9, 2)
+    assert np.array_equal(rate_code(values, 9, 2).reshape(3, 9, -1), flat)
+
+
+def test_direct_coding_repeats_without_memory():
+    values = np.random.default_rng(0).normal(size=(4, 2, 3))
+    coded = direct_code(values, 6)
+    assert coded.shape == (4, 6, 2, 3)
+    assert coded.strides[1] == 0
+    assert all(np.array_equal(coded[:, t], values.astype(np.float32)) for t in range(6))
+    with pytest.raises(UsageError, match="finite"):
+        direct_code([[np.inf]], 3)
+
+
+def test_events_of_other_lengths_are_refused():
+    rasters = rate_code([[0.5, 0.2]], 8, 0)
+    assert event_code(rasters, 8) is rasters
+    with pytest.raises(UsageError, match=r"found shape \(1, 8, 2\); allowed 9 steps"):
+        event_code(rasters, 9)
+
+
+def test_on_off_splits_signs():
     values = np.array([[1, -2, 0], [-3, 4, 5]])
     split = on_off(values)
     assert np.array_equal(split, [[1, 0, 0, 0, 2, 0], [0, 4, 5, 3, 0, 0]])
-    assert np.array_equal(on_minus_off(split), values)
-    # Unsigned counts must not wrap below zero.
-    assert np.array_equal(on_minus_off(np.array([[1, 5]], np.uint8)), [[-4]])

@@ -8,6 +8,8 @@ torch = pytest.importorskip("torch")
 from snn_deploy.errors import UsageError  # noqa: E402
 from snn_deploy.train import loop  # noqa: E402
 from snn_deploy.train.encoders import describe  # noqa: E402
+from snn_deploy.train.examples import Examples  # noqa: E402
+from snn_deploy.train.objectives import NtXent  # noqa: E402
 from snn_deploy.train.recipe import Recipe  # noqa: E402
 
 RECIPE = Recipe(hidden=48, pairs=24, steps=16, temperature=0.2, rate_epochs=60, epochs=15, batch=20)
@@ -17,13 +19,14 @@ def views(rng):
     """40 pairs: two fixed random codes of each, the first under noise."""
     fixed = np.random.default_rng(9).choice([0.02, 0.6], (2, 40, 30))
     noisy = np.clip(fixed[0] + rng.normal(0, 0.05, fixed[0].shape), 0, 1)
-    return {"left": noisy.astype(np.float32), "right": fixed[1].astype(np.float32)}
+    return Examples({"left": noisy.astype(np.float32), "right": fixed[1].astype(np.float32)})
 
 
 def trained(encoder, seed=0, **changes):
     recipe = RECIPE.changed(changes)
     config = describe(encoder, {"left": 30, "right": 30}, recipe, task="test", seed=seed)
-    return loop.train_towers(config, views, recipe, seed)
+    trained = loop.fit(config, views, NtXent(recipe.temperature), recipe, seed)
+    return trained.module, trained.history
 
 
 @pytest.mark.parametrize("encoder", ["lif", "recurrent"])
@@ -63,8 +66,9 @@ def test_the_seed_decides_every_weight():
 def test_progress_sees_every_epoch():
     seen = []
     config = describe("lif", {"left": 30, "right": 30}, RECIPE, task="test", seed=0)
-    _, history = loop.train_towers(config, views, RECIPE, 0, seen.append)
-    assert seen == history
+    found = loop.fit(config, views, NtXent(0.2), RECIPE, 0, progress=seen.append)
+    assert seen == found.history
+    assert found.best_epoch == RECIPE.epochs
 
 
 def test_a_silent_layer_is_named(caplog):
@@ -76,8 +80,49 @@ def test_a_silent_layer_is_named(caplog):
 
 def test_one_tower_or_one_pair_is_refused():
     config = describe("lif", {"left": 30}, RECIPE, task="test", seed=0)
+
+    def left(rng):
+        return Examples({"left": views(rng).inputs["left"]})
+
     with pytest.raises(UsageError, match="two towers"):
-        loop.train_towers(config, views, RECIPE, 0)
+        loop.fit(config, left, NtXent(0.2), RECIPE, 0)
+    with pytest.raises(UsageError, match="found left, right; allowed left"):
+        loop.fit(config, views, NtXent(0.2), RECIPE, 0)
     config = describe("lif", {"left": 30, "right": 30}, RECIPE, task="test", seed=0)
     with pytest.raises(UsageError, match="at least two pairs"):
-        loop.train_towers(config, lambda rng: {k: v[:1] for k, v in views(rng).items()}, RECIPE, 0)
+        loop.fit(config, lambda rng: views(rng).rows(np.arange(1)), NtXent(0.2), RECIPE, 0)
+
+
+def test_the_epoch_with_the_highest_score_is_kept():
+    scores = iter([0.1, 0.8, 0.3])
+    states = []
+
+    def validate(module):
+        assert not module.training
+        states.append({name: value.clone() for name, value in module.state_dict().items()})
+        torch.rand(3)  # what validation draws does not change training
+        return next(scores)
+
+    recipe = RECIPE.changed({"rate_epochs": 0, "epochs": 3})
+    config = describe("lif", {"left": 30, "right": 30}, recipe, task="test", seed=0)
+    kept = loop.fit(config, views, NtXent(0.2), recipe, 0, validate=validate)
+    assert kept.best_epoch == 2
+    assert [epoch.score for epoch in kept.history] == [0.1, 0.8, 0.3]
+    found = kept.module.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in states[1].items())
+    assert not all(torch.equal(found[name], value) for name, value in states[2].items())
+    plain = loop.fit(config, views, NtXent(0.2), recipe, 0).module.state_dict()
+    assert all(torch.equal(plain[name], value) for name, value in states[2].items())
+
+
+def test_a_spike_budget_brings_spikes_down():
+    free, bound = (
+        trained("lif", rate_epochs=0, epochs=12, learning_rate=5e-3, **changes)[1][-1]
+        for changes in ({}, {"spike_budget": 30.0, "budget_scale": 10.0})
+    )
+    for name, spikes in bound.spikes.items():
+        neurons_by_layer = (48, 48)
+        again = 16 * sum(r * n for r, n in zip(bound.rates[name], neurons_by_layer, strict=True))
+        assert spikes == pytest.approx(again)
+        assert 0 < spikes < free.spikes[name]
+    assert sum(bound.spikes.values()) < 0.75 * sum(free.spikes.values())

@@ -1,9 +1,13 @@
+import copy
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from snn_deploy.convert.frontends.norse.description.config import Config  # noqa: E402
 from snn_deploy.convert.frontends.norse.description.modules import build  # noqa: E402
+from snn_deploy.train.encoders import batch_norm, convolution, linear  # noqa: E402
 from snn_deploy.train.unroll import unroll  # noqa: E402
 
 DYNAMICS = [
@@ -92,3 +96,131 @@ def test_gradient_is_that_of_the_equations_written_again(first):
         assert auto.abs().max() > 0.1
         # Tolerance: float32 decays (dt times the stored float32 time constants) inside float64 sums.
         assert torch.allclose(hand, auto, rtol=1e-5, atol=1e-6), name
+
+
+SHAPES = ["vector", "recurrent", "image", "sequence"]
+RANDOM = {"tau_syn_inv": 500.0, "tau_mem_inv": 250.0}
+
+
+def normed(kind, seed, dynamics):
+    """A tower with batch norm on the current of each layer, and the shape of its input; sizes are drawn."""
+    rng = np.random.default_rng(seed)
+    hidden, channels = int(rng.integers(5, 30)), int(rng.integers(2, 6))
+    shape = {"image": (2, 7, 6), "sequence": (3, 11)}.get(kind, (int(rng.integers(6, 20)),))
+    if len(shape) > 1:
+        layer, behind = convolution(shape, channels, 3, 2)
+        size = int(np.prod(behind))
+        tower = [
+            layer,
+            batch_norm(behind),
+            {"type": "LIFCell", "size": size, **dynamics},
+            {"type": "Flatten"},
+        ]
+    else:
+        size = hidden
+        neurons = "RecurrentLIFCell" if kind == "recurrent" else "LIFBoxCell"
+        own = {k: v for k, v in dynamics.items() if neurons != "LIFBoxCell" or k != "tau_syn_inv"}
+        tower = [linear(shape[0], size), batch_norm((size,)), {"type": neurons, "size": size, **own}]
+    last = int(rng.integers(4, 9))
+    tower += [linear(size, last), batch_norm((last,)), {"type": "LIFCell", "size": last, **dynamics}]
+    config = Config.model_validate(
+        {"inputs": {"a": int(np.prod(shape))}, "input_shapes": {"a": list(shape)}, "towers": {"a": tower}}
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = build(config)
+        with torch.no_grad():
+            for part in module.modules():
+                if isinstance(part, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+                    part.weight.uniform_(0.5, 3.0)
+                    part.bias.uniform_(0.0, 2.0)
+        spikes = (torch.rand(9, 6, *shape) < 0.4).float()
+    return module, spikes
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", SHAPES)
+def test_after_training_norm_norse_fires_the_same_spikes(kind, seed):
+    """Running statistics learned by the fused pass, then Norse's own steps against unroll and fused again."""
+    module, spikes = normed(kind, seed, RANDOM)
+    with torch.no_grad():
+        for _ in range(20):
+            unroll(module.tower("a"), spikes)
+        module.eval()
+        expected = module("a", spikes)
+        found = unroll(module.tower("a"), spikes)[-1]
+    assert torch.equal(found, expected)
+    assert expected.sum((0, 1)).unique().numel() > 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", SHAPES)
+def test_gradients_with_batch_norm_are_those_of_autograd(kind, seed):
+    module, spikes = normed(kind, seed, RANDOM)
+    module, spikes = module.double(), spikes.double()
+    plain = copy.deepcopy(module)
+    expected = by_autograd(plain.tower("a"), spikes)
+    found = unroll(module.tower("a"), spikes, 5.0)[-1]
+    assert torch.equal(found, expected.detach())
+    assert found.sum((0, 1)).unique().numel() > 2
+    target = torch.rand(found.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    (expected * target).sum().backward()
+    (found * target).sum().backward()
+    weights = dict(plain.named_parameters())
+    for name, weight in module.named_parameters():
+        auto = weights[name].grad
+        if name.endswith("recurrent_weights"):  # a copied parameter has no hook
+            assert torch.count_nonzero(weight.grad.diagonal()) == 0
+            auto.fill_diagonal_(0)
+        assert auto.abs().max() > 0, name
+        assert torch.allclose(weight.grad, auto, rtol=1e-9, atol=1e-9), name
+    for name, value in module.named_buffers():
+        assert torch.allclose(value, dict(plain.named_buffers())[name], rtol=1e-9), name
+
+
+def by_autograd(tower, raster):
+    """The last layer's spikes by torch's own batch norm and a plain loop that autograd differentiates."""
+
+    def fire(distance):
+        soft = distance / (1 + 5.0 * distance.abs())
+        return (distance > 0).double() + (soft - soft.detach())
+
+    for layer in tower:
+        if not hasattr(layer, "p"):
+            raster = layer(raster.flatten(0, 1)).unflatten(0, raster.shape[:2])
+            continue
+        weights = getattr(layer, "recurrent_weights", None)
+        a_m, v = layer.dt * layer.p.tau_mem_inv, torch.zeros_like(raster[0])
+        a_s = layer.dt * layer.p.tau_syn_inv if hasattr(layer.p, "tau_syn_inv") else 1.0
+        i, z, out = torch.zeros_like(v), torch.zeros_like(v), []
+        for current in raster:
+            i = i + current + (0 if weights is None else z @ weights.t())
+            v = v + a_m * (i - v)
+            i = i - a_s * i
+            z = fire(v - 1)
+            v = (1 - z.detach()) * v
+            out.append(z)
+        raster = torch.stack(out)
+    return raster
+
+
+def test_an_input_that_repeats_is_computed_once_and_fires_the_same():
+    module, spikes = normed("image", 5, RANDOM)
+    module.eval()
+    repeated = spikes[0].expand(9, *spikes[0].shape)
+    with torch.no_grad():
+        found = unroll(module.tower("a"), repeated)
+        expected = unroll(module.tower("a"), repeated.contiguous())
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert 0 < found[-1].mean() < 1
+
+
+def test_dropped_spikes_are_lost_at_the_share_asked_for():
+    module, spikes = normed("vector", 1, RANDOM)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        whole = unroll(module.tower("a"), spikes)[0]
+        kept = unroll(module.tower("a"), spikes, drop=0.5)[0]
+    n = whole.sum().item()
+    assert torch.all(kept <= whole)
+    assert abs(kept.sum().item() - n / 2) < 5 * (n / 4) ** 0.5  # five standard deviations

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 _CONFIDENCE = 0.95
 _RESAMPLES = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))
 class Estimate:
     """value, its 95 % interval (low, high), and the number of independent items behind it."""
 
@@ -23,6 +26,10 @@ class Estimate:
     def to_json(self) -> dict[str, Any]:
         """Plain containers for JSON."""
         return {**asdict(self), "ci95": list(self.ci95)}
+
+
+Estimator = Callable[[NDArray[np.float64]], Estimate]
+"""Values of the items, their mean over seeds, to a figure with its interval."""
 
 
 def proportion(hits: NDArray[np.float64]) -> Estimate:

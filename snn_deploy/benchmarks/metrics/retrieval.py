@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_deploy.benchmarks.metrics.estimate import Estimate, mean, proportion
+from snn_deploy.benchmarks.metrics.estimate import Estimator, mean, proportion
 from snn_deploy.deploy.memory import AssociativeMemory, unit_vectors
 
 #: Ranks are looked up this deep; a right item further down counts as not found.
 DEPTH = 100
 RECALL_AT = (1, 5)
 NOT_FOUND = 0
+METRICS: dict[str, Estimator] = {**{f"recall@{k}": proportion for k in RECALL_AT}, f"mrr@{DEPTH}": mean}
+"""Name of a metric -> how its figure is estimated; the first is the main one."""
 
 
 def ranks(queries: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -58,16 +60,10 @@ def reciprocal(found: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(np.where(found == NOT_FOUND, 0.0, 1.0 / np.maximum(found, 1)), dtype=np.float64)
 
 
-def summarise(found: NDArray[np.int64]) -> dict[str, Estimate]:
-    """Recall@1, Recall@5 and MRR of ranks (seeds, items); items are the independent unit."""
-    metrics = {f"recall@{k}": proportion(hit_at(found, k).mean(axis=0)) for k in RECALL_AT}
-    metrics[f"mrr@{DEPTH}"] = mean(reciprocal(found).mean(axis=0))
-    return metrics
-
-
-def drop(before: NDArray[np.int64], after: NDArray[np.int64]) -> Estimate:
-    """Recall@1 lost from ``before`` to ``after`` on the same queries, ranks (seeds, items), paired."""
-    return mean((hit_at(before, 1) - hit_at(after, 1)).mean(axis=0))
+def values(found: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Recall@1, Recall@5 and reciprocal rank of ranks (items,), metric -> (items,)."""
+    hits = {f"recall@{k}": hit_at(found, k) for k in RECALL_AT}
+    return {**hits, f"mrr@{DEPTH}": reciprocal(found)}
 
 
 def chance(items: int) -> dict[str, float]:

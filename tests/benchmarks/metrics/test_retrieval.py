@@ -42,12 +42,12 @@ def test_metrics_of_known_ranks():
     found = np.array([[1, 2, 0, 6], [1, 1, 5, 0]])
     assert retrieval.hit_at(found, 1).tolist() == [[1, 0, 0, 0], [1, 1, 0, 0]]
     assert retrieval.hit_at(found, 5).tolist() == [[1, 1, 0, 0], [1, 1, 1, 0]]
-    summary = retrieval.summarise(found)
-    assert summary["recall@1"].value == pytest.approx(3 / 8)
-    assert summary["mrr@100"].value == pytest.approx((1 + 0.5 + 1 / 6 + 1 + 1 + 0.2) / 8)
-    assert summary["recall@1"].n == 4
-    assert retrieval.drop(found, found[:, ::-1]).value == pytest.approx(0)
-    assert retrieval.drop(np.ones((1, 4), int), np.array([[1, 2, 1, 0]])).value == pytest.approx(0.5)
+    values = retrieval.values(found)
+    assert list(values) == list(retrieval.METRICS) == ["recall@1", "recall@5", "mrr@100"]
+    assert values["recall@1"].mean() == pytest.approx(3 / 8)
+    assert values["mrr@100"].mean() == pytest.approx((1 + 0.5 + 1 / 6 + 1 + 1 + 0.2) / 8)
+    estimate = retrieval.METRICS["recall@1"](values["recall@1"].mean(axis=0))
+    assert (estimate.value, estimate.n) == (pytest.approx(3 / 8), 4)
 
 
 def test_chance_is_the_mean_over_uniform_ranks():

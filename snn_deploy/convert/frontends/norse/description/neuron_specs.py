@@ -128,6 +128,24 @@ class LIFRecurrentCellSpec(_Lif):
         return {**super().fields_of(module, (size,)), "inputs": inputs, "autapses": bool(module.autapses)}
 
 
+class RecurrentLIFCellSpec(_Lif):
+    """LIFCell with i~ = i + x[t] + W_rec z[t-1] and no autapses: this package's module, of Norse's cell."""
+
+    type: Literal["RecurrentLIFCell"] = "RecurrentLIFCell"
+
+    def behind(self, shape: Shape) -> Shape:
+        require_width(shape, self.size)
+        return shape
+
+    def arrays(self) -> dict[str, Shape]:
+        return {"recurrent_weights": (self.size, self.size)}
+
+    def build(self, shape: Shape, dt: float) -> nn.Module:
+        from snn_deploy.convert.frontends.norse.description.recurrent import RecurrentLIFCell
+
+        return RecurrentLIFCell(self.size, self._norse_parameters(shape), dt)
+
+
 class LIFBoxCellSpec(_Neurons):
     """``norse.torch.LIFBoxCell`` with reset_value: v' = v + a_m (x + v_leak - v), then as LIFCell."""
 
@@ -169,4 +187,12 @@ class LIBoxCellSpec(_Neurons):
     v_leak: PerNeuron = 0.0
 
 
-NEURONS = LIFCellSpec | LIFRecurrentCellSpec | LIFBoxCellSpec | IAFCellSpec | LICellSpec | LIBoxCellSpec
+NEURONS = (
+    LIFCellSpec
+    | LIFRecurrentCellSpec
+    | RecurrentLIFCellSpec
+    | LIFBoxCellSpec
+    | IAFCellSpec
+    | LICellSpec
+    | LIBoxCellSpec
+)

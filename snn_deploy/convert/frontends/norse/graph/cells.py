@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from snn_deploy.convert.frontends.norse import import_norse
+from snn_deploy.convert.frontends.norse.description.recurrent import RecurrentLIFCell
 from snn_deploy.convert.frontends.norse.graph.writer import Shape, Writer, array, each, writes
 from snn_deploy.errors import ModelNotSupported
 
@@ -60,6 +61,17 @@ def _(module: Any, writer: Writer, name: str) -> None:
     writer.require_width(name, w_in.shape[1])
     shape = (w_in.shape[0],)
     writer.add(f"{name}.w_in", nir.Linear(w_in), shape)
+    neuron = nir.CubaLIF(**_cuba(module.p, shape, dt, name), **_spikes(module.p, shape, name))
+    writer.add(f"{name}.lif", neuron, shape)
+    writer.nodes[f"{name}.w_rec"] = nir.Linear(w_rec)
+    writer.edges += [(f"{name}.lif", f"{name}.w_rec"), (f"{name}.w_rec", f"{name}.lif")]
+
+
+@writes(RecurrentLIFCell)
+def _(module: Any, writer: Writer, name: str) -> None:
+    dt, w_rec = writer.step(name, float(module.dt)), array(module.recurrent_weights)
+    writer.require_width(name, w_rec.shape[0])
+    shape = writer.shape
     neuron = nir.CubaLIF(**_cuba(module.p, shape, dt, name), **_spikes(module.p, shape, name))
     writer.add(f"{name}.lif", neuron, shape)
     writer.nodes[f"{name}.w_rec"] = nir.Linear(w_rec)

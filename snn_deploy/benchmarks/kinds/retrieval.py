@@ -1,0 +1,214 @@
+"""Retrieval: find the stored item that belongs to a query, across modalities, by read-outs of spikes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_deploy.benchmarks.deployed import Deployed, Readings, Shown
+from snn_deploy.benchmarks.metrics import retrieval
+from snn_deploy.benchmarks.metrics.chains import six_hop_recall
+from snn_deploy.benchmarks.metrics.estimate import Estimator
+from snn_deploy.benchmarks.record import Chain
+from snn_deploy.benchmarks.task import Answers, Task, Values, Workload
+from snn_deploy.deploy.memory import on_minus_off
+from snn_deploy.errors import UsageError, Violation
+from snn_deploy.hw_profiles.counts import HostCounts
+from snn_deploy.train.objectives import NtXent, Objective
+from snn_deploy.train.recipe import Recipe
+
+#: Spikes are drawn from disjoint seeds, so that no query is the raster of the item it looks for.
+GALLERY, QUERY, CALIBRATION = 1_000, 2_000, 3_000
+_CALIBRATION_ITEMS = 64
+
+Scores = Mapping[str, NDArray[np.floating[Any]]]
+"""Method -> scores (queries, stored), in which the right answer of query k is stored item k."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One kind of query: the modality that is shown, and the one that is stored."""
+
+    name: str
+    query: str
+    gallery: str
+
+
+class RetrievalTask(Task):
+    """Items that have several modalities; row k of each modality is item k.
+
+    splits: names of the splits, the last being the one that energy is counted on. modalities: name -> the
+    tower that encodes it. directions: what is asked. chained: (split, modality) whose items are linked into
+    chains of associations, or None. item: what one sample of the energy's run is: all towers once.
+    raw_dimensions: length of a query that no network has seen.
+
+    Two towers embed by NT-Xent unless ``objective`` says otherwise; an embedding is ON minus OFF counts.
+    """
+
+    splits: ClassVar[tuple[str, ...]]
+    modalities: ClassVar[Mapping[str, str]]
+    directions: ClassVar[tuple[Direction, ...]]
+    chained: ClassVar[tuple[str, str] | None] = None
+    item: ClassVar[str] = "one item, all towers, a query each"
+    raw_dimensions: ClassVar[int]
+    answer = "correct recall"
+    readout_name: ClassVar[Literal["counts", "on_off_counts"]] = "on_off_counts"
+
+    @abstractmethod
+    def items(self, split: str) -> int:
+        """How many items a split has."""
+
+    @abstractmethod
+    def values(
+        self, split: str, modality: str, rng: np.random.Generator, constants: Mapping[str, NDArray[Any]]
+    ) -> NDArray[Any]:
+        """What the coding takes, (items, *shape); noise is drawn from ``rng``, constants are the model's."""
+
+    @abstractmethod
+    def scores(self, split: str, draw: int) -> Mapping[str, Scores]:
+        """direction -> score matrices of baselines on the queries of ``draw``, as :meth:`rng` draws them."""
+
+    def objective(self, recipe: Recipe) -> Objective:
+        return NtXent(recipe.temperature)
+
+    @property
+    def metrics(self) -> Mapping[str, Estimator]:
+        return retrieval.METRICS
+
+    def sizes(self) -> dict[str, int]:
+        return {split: self.items(split) for split in self.splits}
+
+    def queries(self) -> dict[str, str]:
+        return {f"{split}: {d.name}": split for split in self.splits for d in self.directions}
+
+    def rng(self, draw: int, split: str, modality: str) -> np.random.Generator:
+        """The generator of a modality's noise and spikes in one draw."""
+        unknown = {split} - set(self.splits) or {modality} - set(self.modalities)
+        if unknown:
+            raise UsageError(
+                "unknown split or modality",
+                where=self.name,
+                found=f"{split}, {modality}",
+                allowed=f"{', '.join(self.splits)}; {', '.join(self.modalities)}",
+            )
+        place = [self.splits.index(split), list(self.modalities).index(modality)]
+        return np.random.default_rng([draw, *place])
+
+    def raster(self, split: str, modality: str, draw: int, shown: Shown) -> NDArray[Any]:
+        """Input of a modality's tower, (items, steps, *shape); ``draw`` draws noise and spikes."""
+        rng = self.rng(draw, split, modality)
+        values = self.values(split, modality, rng, shown.constants)
+        if len(values) != self.items(split):
+            raise UsageError(
+                "the values of a modality are not one row an item",
+                where=f"{self.name}: {split}, {modality}",
+                found=len(values),
+                allowed=self.items(split),
+            )
+        return self.coded(self.modalities[modality], values, shown.steps, rng)
+
+    def read(self, network: Deployed, engine: str, split: str, modality: str, draw: int) -> Readings:
+        """Read-outs of a split's items in one modality."""
+        raster = self.raster(split, modality, draw + network.seed, network)
+        return network.read(engine, self.modalities[modality], raster)
+
+    def vectors(self, readings: Readings) -> NDArray[np.float32]:
+        """Embeddings (items, n) of read-outs."""
+        if self.readout_name == "counts":
+            return readings.counts.astype(np.float32)
+        return on_minus_off(readings.counts)
+
+    def embedded(
+        self, network: Deployed, engine: str, split: str, direction: Direction
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(queries, stored items) as embeddings."""
+        asked = self.read(network, engine, split, direction.query, QUERY)
+        stored = self.read(network, engine, split, direction.gallery, GALLERY)
+        return self.vectors(asked), self.vectors(stored)
+
+    def answers(self, network: Deployed, engine: str) -> Answers:
+        values: dict[str, Values] = {}
+        read: dict[str, Readings] = {}
+        for split in self.splits:
+            for direction in self.directions:
+                asked = self.read(network, engine, split, direction.query, QUERY)
+                stored = self.read(network, engine, split, direction.gallery, GALLERY)
+                query = f"{split}: {direction.name}"
+                values[query] = retrieval.values(retrieval.ranks(self.vectors(asked), self.vectors(stored)))
+                read[query] = asked
+        return Answers(values, read)
+
+    def baselines(self, seed: int) -> dict[str, dict[str, Values]]:
+        return {
+            f"{split}: {direction}": {
+                method: retrieval.values(retrieval.ranks_of_scores(matrix))
+                for method, matrix in methods.items()
+            }
+            for split in self.splits
+            for direction, methods in self.scores(split, QUERY + seed).items()
+        }
+
+    def chance(self) -> dict[str, dict[str, float]]:
+        return {query: retrieval.chance(self.items(split)) for query, split in self.queries().items()}
+
+    def calibration(self, shown: Shown) -> dict[str, NDArray[Any]]:
+        return self._paired(self.splits[0], CALIBRATION, shown, _CALIBRATION_ITEMS)
+
+    def sample(self, shown: Shown, items: int | None = None) -> dict[str, NDArray[Any]]:
+        return self._paired(self.splits[-1], QUERY, shown, items)
+
+    def _paired(self, split: str, draw: int, shown: Shown, items: int | None) -> dict[str, NDArray[Any]]:
+        """The first items of a split in every modality that is asked, tower -> raster."""
+        return {
+            self.modalities[direction.query]: self.raster(split, direction.query, draw + shown.seed, shown)[
+                :items
+            ]
+            for direction in self.directions
+        }
+
+    def workload(self, network: Deployed, answers: Answers) -> Workload:
+        split = self.splits[-1]
+        asked = self.vectors(answers.read[f"{split}: {self.directions[0].name}"])
+        items, dimensions = asked.shape
+        queries = len(self.directions) * items
+        macs = queries * items * dimensions
+        return Workload(
+            split=split,
+            item=self.item,
+            inputs=self.sample(network),
+            queries=tuple(query for query, of in self.queries().items() if of == split),
+            stored_items=items,
+            raw_dimensions=self.raw_dimensions,
+            host=HostCounts(queries, macs, 0, 4 * macs),
+            work=lambda: retrieval.ranks(asked, asked),
+            macs_per_query={split: dimensions * n for split, n in self.sizes().items()},
+        )
+
+    def chain(self, network: Deployed) -> Chain | None:
+        if self.chained is None:
+            return None
+        stored, cues = (
+            self.vectors(self.read(network, "fixed", *self.chained, draw)) for draw in (GALLERY, QUERY)
+        )
+        return six_hop_recall(stored, cues, network.seed)
+
+    @classmethod
+    def required_facts(cls) -> tuple[str, ...]:
+        return (*super().required_facts(), "splits", "modalities", "directions", "raw_dimensions")
+
+    @classmethod
+    def wrong_facts(cls) -> list[Violation]:
+        asked = {name for d in cls.directions for name in (d.query, d.gallery)}
+        asked |= {cls.chained[1]} if cls.chained else set()
+        unknown = sorted(asked - set(cls.modalities))
+        faults = super().wrong_facts()
+        if unknown:
+            faults.append(
+                Violation("unknown modality", "directions", ", ".join(unknown), ", ".join(cls.modalities))
+            )
+        return faults

@@ -1,0 +1,1 @@
+"""Studies: measurements that are no tasks. A module or package here that defines ``study`` is one."""

@@ -120,7 +120,9 @@ def broken(change: Callable[[str], str], said: str, *options: object) -> Any:
         broken(lambda s: s.replace("    name =", "    nome ="), "the task lacks name"),
         broken(lambda s: s.replace("def load(", "def lode("), "the task lacks load"),
         broken(lambda s: s.replace('"digits"', '"My Digits"', 1), "found 'My Digits'"),
-        broken(lambda s: s.replace("quick_recipe = recipe.changed(", "quick_recipe = dict("), "a Recipe(...)"),
+        broken(
+            lambda s: s.replace("quick_recipe = recipe.changed(", "quick_recipe = dict("), "a Recipe(...)"
+        ),
         broken(lambda s: s.replace("Recipe(hidden=64", "Recipe(hiden=64"), "raised an error"),
         broken(lambda s: s.replace("digits.data[rows]", "digits.data[rows][0:9]"), "one row an example"),
         broken(lambda s: s.replace("/ digits.data.max()", ""), "values in [0, 1]"),

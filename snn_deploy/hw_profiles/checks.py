@@ -210,19 +210,15 @@ def overflow_checks(
     u_bound = 2 ** (formats.state_bits.value - 1) - 1
     sum_bound = 2 ** (formats.accumulator_bits.value - 1) - 1
     worst: list[tuple[str, float]] = []
-    mean: list[tuple[str, float]] = []
-    sums: list[tuple[str, float]] = []
+    mean, sums = worst.copy(), worst.copy()
     for layer in network.layers:
         groups = [group for group in network.into(layer.name) if group.drive is not None]
         if not groups:
             continue
         drive = sum(np.abs(np.asarray(group.drive)) for group in groups)
         retained = layer.decay_u + formats.decay_u_offset.value
-        gain = (
-            2 ** (formats.threshold_shift.value + formats.decay_bits.value) / retained
-            if retained
-            else float("inf")
-        )
+        unity = 2 ** (formats.threshold_shift.value + formats.decay_bits.value)
+        gain = unity / retained if retained else float("inf")
         largest = float(np.max(drive))
         sums.append((layer.name, largest))
         worst.append((layer.name, largest * gain if largest else 0.0))

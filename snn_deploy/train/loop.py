@@ -63,7 +63,7 @@ def fit(
     views: draws the examples of an epoch. constants: values of the arrays that ``config.constants`` names;
     a linear map that the objective trains is drawn where none is given. coding: how values become what
     each step shows, one for all inputs or one for each. start: weights to begin with, by their names in the
-    model (:mod:`snn_deploy.train.warm_start`); others are drawn. frozen: towers that keep their weights.
+    model; others are drawn. frozen: towers that keep their weights.
     validate: called after each epoch of spikes with the model in evaluation mode; the weights of the epoch
     with the highest score are kept, epochs beyond the spike budget behind those within. checkpoint: file
     from which an interrupted run goes on, with the result of an uninterrupted one. device: such as "cuda";
@@ -87,15 +87,9 @@ def fit(
         run = Run(module, objective, recipe, codings, rng, place, validate, heads)
         stored = None
         if checkpoint is not None:
+            asked = {"seed": seed, "frozen": sorted(frozen), "validated": validate is not None}
             said = identity(
-                config,
-                recipe.model_dump(),
-                first,
-                objective=objective,
-                seed=seed,
-                device=place.type,
-                frozen=sorted(frozen),
-                validated=validate is not None,
+                config, recipe.model_dump(), first, objective=objective, device=place.type, **asked
             )
             stored = Checkpoint(checkpoint, said)
             stored.resume(run, ahead)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.deployed import Deployed
-from snn_deploy.benchmarks.kinds.retrieval import Direction, RetrievalTask, Scores
+from snn_deploy.benchmarks.kinds.retrieval import QUERY, Direction, RetrievalTask, Scores
 from snn_deploy.benchmarks.tasks.emoji_captions.coding import (
     POOLED,
     caption_rates,
@@ -110,4 +110,5 @@ class EmojiCaptions(RetrievalTask):
         from snn_deploy.benchmarks.tasks.emoji_captions.pictures import recalled_captions
 
         title = "Drawings of unseen concepts, asked under noise, and the captions they recalled"
-        return {title: recalled_captions(self, network)}
+        ink = self.noisy("unseen", self.rng(QUERY + network.seed, "unseen", "noisy image"))
+        return {title: recalled_captions(self, network, ink)}

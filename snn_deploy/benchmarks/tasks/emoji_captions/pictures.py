@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.deployed import Deployed
-from snn_deploy.benchmarks.kinds.retrieval import QUERY
+from snn_deploy.benchmarks.kinds.retrieval import RetrievalTask
 from snn_deploy.benchmarks.metrics.retrieval import DEPTH
 from snn_deploy.benchmarks.report import figures
 from snn_deploy.benchmarks.tasks.emoji_captions.data import load_data
 from snn_deploy.deploy.memory import unit_vectors
 
-if TYPE_CHECKING:
-    from snn_deploy.benchmarks.tasks.emoji_captions import EmojiCaptions
-
 _EXAMPLES = 8
 _TOP = 5
 
 
-def recalled_captions(task: EmojiCaptions, network: Deployed) -> str:
-    """Noisy drawings of unseen concepts beside the captions they recalled on the fixed engine."""
+def recalled_captions(task: RetrievalTask, network: Deployed, ink: NDArray[np.float32]) -> str:
+    """Drawings of unseen concepts beside the captions they recalled on the fixed engine.
+
+    ink: the drawings as the queries showed them, (items, side, side, 3) in [0, 1].
+    """
     asked, stored = task.embedded(network, "fixed", "unseen", task.directions[0])
     scores = unit_vectors(asked).vectors @ unit_vectors(stored).vectors.T
     data = load_data()
     rows = data.rows("unseen")
-    ink = task.noisy("unseen", task.rng(QUERY + network.seed, "unseen", "noisy image"))
     drawings = np.asarray(255 * ink).astype(np.uint8)
     shown = []
     for item in np.random.default_rng(network.seed).choice(len(rows), _EXAMPLES, replace=False):

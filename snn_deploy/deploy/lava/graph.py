@@ -7,9 +7,9 @@ by their v.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, 
 from snn_deploy.network.schedule import lava_delay
 
 #: How a run is read, see :func:`process_graph`.
-ReadOut = Literal["file", "var"]
 
 #: A DelayDense holds at most this delay (Lava refuses more: Loihi 2 has 6 bits).
 MAX_LAVA_DELAY = 63
@@ -67,10 +66,15 @@ class ProcessGraph:
     wires: tuple[Wire, ...]
 
 
-def process_graph(network: QuantisedNetwork, plan: Plan, read_out: ReadOut = "file") -> ProcessGraph:
+#: Called with the network, the plan, the processes and wires so far, which it extends, and the neurons of
+#: each process by name.
+AddSinks = Callable[[QuantisedNetwork, Plan, list[Process], list[Wire], Mapping[str, int]], None]
+
+
+def process_graph(network: QuantisedNetwork, plan: Plan, add_sinks: AddSinks | None = None) -> ProcessGraph:
     """Return the processes and wires that run ``network`` under ``plan``.
 
-    read_out: "file" records everything that a result needs; "var" only the outputs, by Lava's own sinks.
+    add_sinks: adds what records; None records into files everything that a result needs.
     """
     processes: list[Process] = []
     wires: list[Wire] = []
@@ -97,12 +101,16 @@ def process_graph(network: QuantisedNetwork, plan: Plan, read_out: ReadOut = "fi
         before, after = _views(edge, process.kind)
         wires.append(Wire((source, "s_out"), (edge.name, "s_in"), before))
         wires.append(Wire((edge.name, "a_out"), (edge.target, "a_in"), after))
-    (_record if read_out == "file" else _ring_buffers)(network, plan, processes, wires, sizes)
+    (add_sinks or _record)(network, plan, processes, wires, sizes)
     return ProcessGraph(tuple(processes), tuple(wires))
 
 
 def _record(
-    network: QuantisedNetwork, plan: Plan, processes: list[Process], wires: list[Wire], sizes: dict[str, int]
+    network: QuantisedNetwork,
+    plan: Plan,
+    processes: list[Process],
+    wires: list[Wire],
+    sizes: Mapping[str, int],
 ) -> None:
     """Add the Sink of all populations, and the Probe of those that are read by their v."""
     everyone = [population.name for population in network.populations]
@@ -116,19 +124,6 @@ def _record(
             scalars = {"neurons": [sizes[name] for name in names], "latencies": latencies}
             processes.append(Process(recorder, kind, scalars))
             wires += [Wire((name, variable), (recorder, f"{port}{i}")) for i, name in enumerate(names)]
-
-
-def _ring_buffers(
-    network: QuantisedNetwork, plan: Plan, processes: list[Process], wires: list[Wire], sizes: dict[str, int]
-) -> None:
-    """Add one of Lava's RingBuffer sinks for each population of an output."""
-    outputs = {output.node for output in network.outputs}
-    for population in (one for one in network.populations if one.node in outputs):
-        name = f"buffer {population.name}"
-        size, latency = sizes[population.name], plan.depth[population.name]
-        scalars = {"neurons": [size], "latencies": [latency], "buffer": plan.lava_steps}
-        processes.append(Process(name, "RingBuffer", scalars))
-        wires.append(Wire((population.name, "s_out"), (name, "a_in")))
 
 
 def _worth_relays(network: QuantisedNetwork, plan: Plan) -> set[str]:

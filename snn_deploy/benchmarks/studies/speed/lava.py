@@ -24,7 +24,7 @@ def measure(benchmark: Benchmark) -> dict[str, Any]:
     core" once more with its processes held on one, as everything else that the bench measures), or
     "missing", the reason why Lava cannot run. Raises VerificationMismatch where the counts differ.
     """
-    from snn_deploy.deploy.lava.baseline import stream_by_var_get
+    from snn_deploy.benchmarks.studies.speed.var_get import stream_by_var_get
     from snn_deploy.deploy.lava.guard import Limits
     from snn_deploy.deploy.lava.plan import Strategy, streamable
     from snn_deploy.deploy.lava.run import run_network

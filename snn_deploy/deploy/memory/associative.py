@@ -155,29 +155,15 @@ class AssociativeMemory:
         :class:`UsageError` for wrong widths, NaN, silent keys, ids in use, meta that is not JSON.
         """
         self._check_writable()
-        kept = checked_keys(keys, self.layout.dim)
-        count = kept.shape[0]
-        given = {"metas": metas, "ids": ids, "targets": targets, "texts": texts}
-        storing.check_one_each(count, given)
-        notes = storing.encoded_notes(count, metas, texts)
+        batch = storing.checked_batch(
+            self.layout.dim, keys, metas=metas, ids=ids, values=values, targets=targets, texts=texts
+        )
         with self._changing():
-            chosen = storing.chosen_ids(self._database, self._database.state(), count, ids, upsert)
-            coder = storing.store_items(
-                self._database, self.layout, self._coder, kept, chosen, notes, progress
+            stored, coder = storing.store_batch(
+                self._database, self.layout, self._coder, batch, upsert=upsert, progress=progress
             )
-            ends = list(targets or ())
-            if values is not None:
-                linked = checked_keys(values, self.layout.dim, "values")
-                storing.check_one_each(count, {"values": linked})
-                first = self._database.state().next_id
-                ends = list(range(first, first + count))
-                plain = storing.encoded_notes(count, None, None)
-                coder = storing.store_items(self._database, self.layout, coder, linked, ends, plain, progress)
-            if ends:
-                links = storing.checked_links(zip(chosen, ends, strict=True), 1.0)
-                storing.write_links(self._database, links)
         self._coder = coder
-        return chosen
+        return stored
 
     def refit(self) -> int:
         """Fit the unit statistics on the stored keys and recode them all; returns their number."""
@@ -271,11 +257,9 @@ class AssociativeMemory:
             if text is None:
                 answer = recalling.nearest(caches, cue, k, mask)[0]
             else:
-                if self.layout.index != "exact":
-                    raise UsageError(
-                        "texts need the exact index", where=str(self.path), found=self.layout.index
-                    )
-                answer = recalling.nearest_in_words(self._database, caches, cue, text, cosine_weight, k, mask)
+                answer = recalling.nearest_in_words(
+                    self._database, caches, cue, k, mask, text=text, weight=cosine_weight
+                )
             return recalling.hits(self._database, caches, answer)
 
     def recall_many(self, keys: ArrayLike, k: int = 10, filter: Filter | None = None) -> Recall:
@@ -333,7 +317,7 @@ class AssociativeMemory:
             slot = caches.slots.find(start)
             cue = Cue(caches.postings.codes[slot], slot)
             if not clean_up and np.ndim(key_or_id):
-                own = checked_keys(_single(cast(ArrayLike, key_or_id)), self.layout.dim, "key")
+                own = checked_keys(_single(key_or_id), self.layout.dim, "key")
                 cue = Cue(self._coder.encode(unit_rows(own))[0], NOWHERE)
             walked = walk(cue, caches, hops, policy, stop_confidence)
             path = [
@@ -349,7 +333,7 @@ class AssociativeMemory:
                 item = checked_id(key_or_id, "id")
                 self._slot(caches, item)
                 return item, 1.0
-            nearest = self.recall(cast(ArrayLike, key_or_id), 1)
+            nearest = self.recall(key_or_id, 1)
             if not nearest:
                 raise UsageError("the memory is empty", where=str(self.path), remedy="Store something first.")
             return nearest[0].id, nearest[0].score

@@ -50,12 +50,12 @@ class Caches:
         self.neighbours.add(items.keys)
         self.postings.add(items.codes)
         self.edges.add_slots(items.ids.size)
-        ends = [self.slots.of(column) for column in (edges.sources, edges.targets)]
-        if any((column < 0).any() for column in ends):
+        sources, targets = self.slots.of(edges.sources), self.slots.of(edges.targets)
+        if (sources < 0).any() or (targets < 0).any():
             raise ValueError("a link to an item that is not there")
         if not (np.isfinite(edges.weights) & (edges.weights > 0)).all():
             raise ValueError("a link without a weight")
-        self.edges.add(*ends, edges.weights, edges.checksums)
+        self.edges.add(sources, targets, edges.weights, edges.checksums)
         self.state = state
         self.masks = {}
         self._compiled = None

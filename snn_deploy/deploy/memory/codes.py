@@ -110,7 +110,7 @@ class UnitStatistics:
 def field_sums(
     projection: SignedHadamard, keys: Float32, *, use_compiled: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum and sum of squares of each unit's projection over ``keys`` (samples, dim): float64 (units,) each."""
+    """Sum and sum of squares of each unit's projection over ``keys`` (samples, dim): float64 (units,)."""
     if use_compiled and compiled() is not None:
         plain = UnitStatistics.unfitted(projection.units)
         return CompiledCoder(projection.signs, plain.mean, plain.scale, projection.dim, 1).field_sums(keys)

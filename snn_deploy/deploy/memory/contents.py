@@ -91,7 +91,7 @@ class Contents:
 
 
 def new_layout(
-    dim: int, code_dim: int, k: int, seed: int, fit_at: Sequence[int], encoder: str, index: str
+    *, dim: int, code_dim: int, k: int, seed: int, fit_at: Sequence[int], encoder: str, index: str
 ) -> Layout:
     """A layout with an identity of its own, by which snapshots know their database."""
     return Layout(dim, code_dim, k, seed, tuple(sorted(fit_at)), uuid.uuid4().hex, encoder, index)

@@ -94,9 +94,9 @@ class Database:
         log = self.path.with_name(self.path.name + "-wal")
         if log.exists() and log.stat().st_size:
             raise BackendUnavailable(
-                "this memory's last writer left a log that has to be merged, and the folder cannot be written",
+                "the last writer left a log that has to be merged, and the folder cannot be written",
                 where=str(log),
-                remedy="Open it once where it can be written (snn-deploy memory check STORE), or copy both files.",
+                remedy="Open it once where it can be written (snn-deploy memory compact STORE).",
             )
         status = self.path.stat()
         return status.st_ino, status.st_size, status.st_mtime_ns
@@ -124,16 +124,12 @@ class Database:
                 remedy="Open it with the release of snn-deploy that wrote it.",
             )
         # Spaces apart, the file's tables must be ours, and there must be nothing else: no view, no trigger.
-        have = {" ".join(sql.split()) if isinstance(sql, str) else None for _, _, sql in found} - {None}
         want = {" ".join(sql.split()) for sql in known}
-        if have != want:
-            strange = [
-                f"{kind} {name}" for kind, name, sql in found if sql and " ".join(sql.split()) not in want
-            ]
-            raise damaged(
-                self.path,
-                f"tables that are not a memory's: {', '.join(map(str, strange)) or 'one is missing'}",
-            )
+        have = {" ".join(sql.split()): f"{kind} {name}" for kind, name, sql in found if isinstance(sql, str)}
+        have.pop(schema.SEQUENCES, None)
+        if have.keys() != want:
+            strange = ", ".join(have[sql] for sql in have.keys() - want) or "one is missing"
+            raise damaged(self.path, f"tables that are not a memory's: {strange}")
         return False
 
     def prepare_writing(self) -> None:
@@ -244,7 +240,8 @@ class Database:
         except (TypeError, ValueError, RecursionError) as error:
             raise damaged(self.path, f"setting 'fit_at': {error}") from error
         texts = {name: str(self.get(name)) for name in ("uuid", "encoder", "index")}
-        return Layout(**numbers, fit_at=fit_at, **texts)
+        values: dict[str, Any] = {**numbers, **texts}
+        return Layout(**values, fit_at=fit_at)
 
     def statistics(self, code_dim: int) -> UnitStatistics:
         """Unit statistics that new codes are made with."""

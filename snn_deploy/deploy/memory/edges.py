@@ -90,9 +90,9 @@ class Edges:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        arrays = [self._sources, self._targets, self._weights, self._checksums, self._degree]
-        arrays += [array for chains in (self._out, self._in) for array in (chains.newest, chains.previous)]
-        return sum(array.nbytes for array in arrays)
+        chains = (self._out.newest, self._out.previous, self._in.newest, self._in.previous)
+        columns = (self._sources, self._targets, self._weights, self._checksums, self._degree)
+        return sum(array.nbytes for array in (*columns, *chains))
 
     def add_slots(self, count: int) -> None:
         """Make room for ``count`` more slots, without edges."""

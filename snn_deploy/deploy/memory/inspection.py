@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snn_deploy.deploy.memory.caches import Caches
 from snn_deploy.deploy.memory.contents import Layout
@@ -65,8 +67,8 @@ def _recall_of_exact(caches: Caches) -> float:
     noise -= (noise * keys).sum(axis=1, keepdims=True) * keys
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
     cues = (_CUE_COSINE * keys + np.sqrt(1 - _CUE_COSINE**2) * noise).astype(np.float32)
-    best = np.full((_CUES, 0), 0.0, np.float32)
-    slots = np.empty((_CUES, 0), np.int64)
+    best: NDArray[Any] = np.empty((_CUES, 0), np.float32)
+    slots: NDArray[Any] = np.empty((_CUES, 0), np.int64)
     count = min(_NEAREST, living.size)
     for start in range(0, living.size, _ROWS_AT_ONCE):
         part = living[start : start + _ROWS_AT_ONCE].astype(np.int64)

@@ -51,7 +51,7 @@ class LexicalIndex:
 
 
 def fused(
-    bm25: NDArray[np.float64], cosines: NDArray[np.floating], held: NDArray[np.bool_], weight: float
+    bm25: NDArray[np.float64], cosines: NDArray[np.float32], held: NDArray[np.bool_], weight: float
 ) -> NDArray[np.float64]:
     """z(bm25) + weight z(cosines), each standardised over the slots that are ``held``: float64 (slots,)."""
     return _standardised(bm25, held) + weight * _standardised(cosines.astype(np.float64), held)

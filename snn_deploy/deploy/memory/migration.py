@@ -19,14 +19,22 @@ _NORM_ERROR = 1e-5  # of a squared norm; float32 entries leave 1e-7
 _log = logging.getLogger(__name__)
 
 
-def migrate(database: Database) -> None:
-    """Rewrite a memory of format 1 in one transaction; a crash leaves it as it was."""
+def check_old_layout(database: Database) -> None:
+    """:class:`UnsafeFile` for a database of format 1 whose settings are none; :class:`UsageError` for a
+    reader, because it has to be rewritten first."""
+    with translated(database.path):
+        settings = dict(database.connection.execute("SELECT name, value FROM settings"))
+    _layout(database, settings)
     if database.readonly:
         raise UsageError(
             "a memory of an earlier release, which has to be rewritten before it is read",
             where=str(database.path),
             remedy="Open it once for writing: snn-deploy memory compact STORE.",
         )
+
+
+def migrate(database: Database) -> None:
+    """Rewrite a memory of format 1 in one transaction; a crash leaves it as it was."""
     connection = database.connection
     connection.execute("PRAGMA foreign_keys=OFF")
     with database.transaction():
@@ -50,7 +58,7 @@ def migrate(database: Database) -> None:
 
 def _layout(database: Database, settings: dict[str, Any]) -> Layout:
     try:
-        numbers = {name: int(settings[name]) for name in RANGES}
+        numbers: dict[str, Any] = {name: int(settings[name]) for name in RANGES}
         fit_at = tuple(int(mark) for mark in json.loads(settings["fit_at"]))
         int(settings["next_id"])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -79,7 +87,7 @@ def _copied(database: Database, layout: Layout, next_id: int) -> State:
             codes = np.frombuffer(b"".join(row[2] for row in rows), "<u2").reshape(-1, layout.k)
             notes = [(_meta(database, row[3]), None) for row in rows]
             ids = [row[0] for row in rows]
-            state = append_items(database, state, ids, unit_vectors(keys).vectors, codes, notes)
+            state = append_items(database, state, ids, unit_vectors(keys).vectors, codes, notes=notes)
         links = connection.execute("SELECT source, target, weight FROM old_edges ORDER BY row")
         pairs = {(source, target): float(weight) for source, target, weight in links}
         return append_edges(database, state, pairs)

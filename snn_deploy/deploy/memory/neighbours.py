@@ -9,6 +9,7 @@ hnsw    FAISS hierarchical navigable small world graph (Malkov and Yashunin 2018
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -110,8 +111,7 @@ class NearestNeighbours:
         ]
 
     def _only(self, allowed: NDArray[np.bool_]) -> Any:
-        import faiss
-
+        faiss: Any = importlib.import_module("faiss")  # its stubs do not know these arguments
         selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         if self.kind == "hnsw":
             return faiss.SearchParametersHNSW(sel=selector, efSearch=_HNSW_EF)

@@ -10,8 +10,9 @@ from typing import Any
 from snn_deploy.deploy.memory.contents import Layout, new_layout
 from snn_deploy.deploy.memory.database import RANGES, Database
 from snn_deploy.deploy.memory.locking import WriterLock
-from snn_deploy.deploy.memory.migration import migrate
+from snn_deploy.deploy.memory.migration import check_old_layout, migrate
 from snn_deploy.deploy.memory.neighbours import INDEXES
+from snn_deploy.deploy.memory.schema import VERSION
 from snn_deploy.deploy.memory.snapshot import remove_orphans
 from snn_deploy.errors import UsageError, Violation
 
@@ -49,13 +50,15 @@ def open_database(
     database = Database(store, readonly=readonly)
     lock: WriterLock | None = None
     try:
+        if not database.fresh:  # what is refused is not touched
+            _check_layout(database)
         if not readonly:
             lock = WriterLock(store)
             database.prepare_writing()
             remove_orphans(store)
             # The check ran before the lock: another process may have created the memory in between.
             database.fresh = database.fresh and database.is_fresh()
-        if not database.fresh and database.version == 1:
+        if not database.fresh and database.version != VERSION:
             migrate(database)
         _create_or_compare(store, database, wanted, fit_at, creating=creating, exclusive=exclusive)
     except BaseException:
@@ -102,6 +105,14 @@ def _create_or_compare(
     ]
     if different:
         raise UsageError(different)
+
+
+def _check_layout(database: Database) -> None:
+    """:class:`UnsafeFile` unless the settings, of any format that is known, are those of a memory."""
+    if database.version == VERSION:
+        database.layout()
+    else:
+        check_old_layout(database)
 
 
 def _layout(wanted: Wanted, fit_at: tuple[int, ...]) -> Layout:

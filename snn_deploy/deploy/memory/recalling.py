@@ -18,6 +18,7 @@ from snn_deploy.deploy.memory.neighbours import Found
 from snn_deploy.deploy.memory.results import Hit, Item, Recall
 from snn_deploy.deploy.memory.rows import Note, check_notes, read_note, read_notes
 from snn_deploy.deploy.memory.vectors import Float32, KeyRows
+from snn_deploy.errors import UsageError
 
 BETA = 20.0  # inverse temperature of the confidence; 20 to 50 keep the order of the cosines in noise
 CONFIDENCE_NEIGHBOURS = 32  # the confidence is taken over these, so that it does not depend on k
@@ -47,10 +48,18 @@ def softmax(cosines: Float32, over: Float32, beta: float) -> Float32:
 
 
 def nearest_in_words(
-    database: Database, caches: Caches, key: KeyRows, text: str, weight: float, k: int,
+    database: Database,
+    caches: Caches,
+    key: KeyRows,
+    k: int,
     mask: NDArray[np.bool_] | None,
-) -> _Answer:  # fmt: skip
+    *,
+    text: str,
+    weight: float,
+) -> _Answer:
     """Slots, fused scores and confidences of the ``k`` best items for a key (1, dim) and a text."""
+    if caches.layout.index != "exact":
+        raise UsageError("texts need the exact index", where=str(database.path), found=caches.layout.index)
     size = caches.slots.size
     if not size:
         return _with_confidence((np.empty(0, np.int64), np.empty(0, np.float32)), k)

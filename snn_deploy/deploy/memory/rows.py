@@ -49,6 +49,7 @@ def append_items(
     ids: Sequence[int],
     keys: KeyRows,
     codes: Code,
+    *,
     notes: Iterable[EncodedNote],
 ) -> State:
     """Append items whose ids are free, with their notes (inside a transaction); the state after them."""
@@ -96,7 +97,7 @@ def append_edges(database: Database, state: State, links: Mapping[tuple[int, int
 def remove_edges(database: Database, state: State, pairs: Iterable[tuple[int, int]]) -> State:
     """Delete those of the links that exist, and log each (inside a transaction)."""
     query = "DELETE FROM edges WHERE source=? AND target=? RETURNING checksum"
-    gone = []
+    gone: list[tuple[tuple[int, int], int]] = []
     for pair in pairs:
         gone.extend((pair, found) for (found,) in database.connection.execute(query, pair).fetchall())
     state = _logged(database, state, [pair for pair, _ in gone])
@@ -272,7 +273,7 @@ def read_notes(database: Database, after: int = 0) -> Iterator[tuple[int, dict[s
 
 
 def check_notes(database: Database, count: int, total: int) -> None:
-    """:class:`UnsafeFile` unless the notes are whole, ``count`` of them with checksums that sum to ``total``."""
+    """:class:`UnsafeFile` unless there are ``count`` notes, all whole, with sums of ``total``."""
     found = summed = 0
     with translated(database.path):
         for row, meta, text, checksum in database.connection.execute("SELECT * FROM notes"):

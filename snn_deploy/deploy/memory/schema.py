@@ -50,8 +50,9 @@ VERSION_1_TABLES = (
     " target INTEGER NOT NULL REFERENCES items(id) ON DELETE CASCADE,"
     " weight REAL NOT NULL, UNIQUE (source, target))",
     "CREATE INDEX edges_by_target ON edges(target)",
-    "CREATE TABLE sqlite_sequence(name,seq)",
 )
+# SQLite's own, of the AUTOINCREMENT columns of format 1; it cannot be dropped.
+SEQUENCES = "CREATE TABLE sqlite_sequence(name,seq)"
 
 
 def item_checksum(row: int, item: int, key: bytes, code: bytes, note: int) -> int:

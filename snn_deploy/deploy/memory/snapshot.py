@@ -126,7 +126,7 @@ def read_snapshot(store: Path, layout: Layout) -> Contents | None:
 
 
 def _read_array(stream: Any, digest: Any, kind: str, shape: tuple[int, ...]) -> Any:
-    array = np.empty(shape, np.dtype(kind).newbyteorder("="))
+    array: Any = np.empty(shape, np.dtype(kind).newbyteorder("="))
     if array.size:
         view = memoryview(array).cast("B")
         for start in range(0, len(view), _READ_AT_ONCE):

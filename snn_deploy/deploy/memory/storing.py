@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from snn_deploy.deploy.memory.checks import checked_id
 from snn_deploy.deploy.memory.codes import SparseCoder
@@ -24,7 +26,7 @@ from snn_deploy.deploy.memory.rows import (
     missing,
     remove_items,
 )
-from snn_deploy.deploy.memory.vectors import KeyRows, unit_rows
+from snn_deploy.deploy.memory.vectors import KeyRows, checked_keys, unit_rows
 from snn_deploy.errors import UsageError, Violation
 
 _ROWS_AT_ONCE = 4096
@@ -53,7 +55,7 @@ def encoded_notes(
 
 
 def chosen_ids(
-    database: Database, state: State, count: int, given: Sequence[int] | None, upsert: bool
+    database: Database, state: State, count: int, given: Sequence[int] | None, *, upsert: bool
 ) -> list[int]:
     """Ids for ``count`` new items: the given ones, if free or to be replaced, else the next ones."""
     if given is None:
@@ -74,19 +76,72 @@ def chosen_ids(
     return chosen
 
 
-def store_items(
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a store call asks for, checked: keys and, beside each, what was given."""
+
+    keys: KeyRows
+    notes: list[EncodedNote]
+    ids: Sequence[int] | None
+    values: KeyRows | None
+    targets: Sequence[int] | None
+
+
+def checked_batch(
+    dim: int,
+    keys: ArrayLike,
+    *,
+    metas: Sequence[Meta | None] | None,
+    ids: Sequence[int] | None,
+    values: ArrayLike | None,
+    targets: Sequence[int] | None,
+    texts: Sequence[str | None] | None,
+) -> Batch:
+    """A store call's arguments, all checked before anything is written."""
+    kept = checked_keys(keys, dim)
+    count = kept.shape[0]
+    linked = None if values is None else checked_keys(values, dim, "values")
+    check_one_each(count, {"metas": metas, "ids": ids, "targets": targets, "texts": texts})
+    check_one_each(count, {"values": None if linked is None else range(linked.shape[0])})
+    if linked is not None and targets is not None:
+        raise UsageError("values and targets at once", where="targets", allowed="one of the two")
+    return Batch(kept, encoded_notes(count, metas, texts), ids, linked, targets)
+
+
+def store_batch(
+    database: Database,
+    layout: Layout,
+    coder: SparseCoder,
+    batch: Batch,
+    *,
+    upsert: bool,
+    progress: Progress | None,
+) -> tuple[list[int], SparseCoder]:
+    """Write items and what they are linked to (inside a transaction); their ids, and the coder in use."""
+    count = batch.keys.shape[0]
+    ids = chosen_ids(database, database.state(), count, batch.ids, upsert=upsert)
+    coder = _store_items(database, layout, coder, batch.keys, ids=ids, notes=batch.notes, progress=progress)
+    ends = list(batch.targets or ())
+    if batch.values is not None:
+        ends = chosen_ids(database, database.state(), count, None, upsert=False)
+        none: list[EncodedNote] = [(None, None)] * count
+        coder = _store_items(database, layout, coder, batch.values, ids=ends, notes=none, progress=progress)
+    if ends:
+        write_links(database, checked_links(zip(ids, ends, strict=True), 1.0))
+    return ids, coder
+
+
+def _store_items(
     database: Database,
     layout: Layout,
     coder: SparseCoder,
     keys: KeyRows,
+    *,
     ids: list[int],
     notes: list[EncodedNote],
     progress: Progress | None,
 ) -> SparseCoder:
-    """Write items with their codes (inside a transaction); returns the coder that their codes are of.
-
-    An item that is there already gives way to the new one and leaves it its links.
-    """
+    """Write items with their codes; an item that is there already gives way and leaves its links."""
     state = database.state()
     there = (
         sorted(set(ids) - set(missing(database, ids)))
@@ -99,7 +154,7 @@ def store_items(
     for start in range(0, len(ids), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
         codes = coder.encode(unit_rows(keys[part]))
-        state = append_items(database, state, ids[part], keys[part], codes, notes[part])
+        state = append_items(database, state, ids[part], keys[part], codes, notes=notes[part])
         if progress is not None:
             progress(len(ids[part]))
     if kept:
@@ -126,7 +181,7 @@ def checked_links(
     values: list[Any] = [weights] * len(ends) if alone else list(weights)  # type: ignore[arg-type]
     check_one_each(len(ends), {"weights": values})
     for value in values[:1] if alone else values:
-        if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
+        if not (isinstance(value, Real) and math.isfinite(value) and float(value) > 0):
             raise UsageError("weight out of range", where="weight", found=repr(value), allowed="finite, > 0")
     return {pair: float(value) for pair, value in zip(ends, values, strict=True)}
 

@@ -85,8 +85,8 @@ def unit_vectors(values: ArrayLike) -> UnitVectors:
 
 def silent_rows(keys: ArrayLike) -> NDArray[np.bool_]:
     """Which of ``keys`` (samples, n) are all zero, bool (samples,): they cannot be stored or recalled."""
-    rows = _matrix(keys, "keys")
-    return ~rows.any(axis=1)
+    silent: NDArray[np.bool_] = ~_matrix(keys, "keys").any(axis=1)
+    return silent
 
 
 def checked_keys(keys: ArrayLike, dim: int, where: str = "keys") -> KeyRows:

@@ -23,6 +23,9 @@
 
 #define LANES 8 /* blocks that are transformed side by side */
 
+typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t flags __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
 /* Walsh-Hadamard transform along `order` (a power of two) of rows of `width` floats. */
 INLINE void transform(float *restrict x, int64_t order, int64_t width)
 {
@@ -39,27 +42,25 @@ INLINE void transform(float *restrict x, int64_t order, int64_t width)
 }
 
 /* Two stages at once for rows of LANES floats: the same sums, half the traffic. */
-INLINE void transform_lanes(float *restrict x, int64_t order)
+INLINE void transform_lanes(lanes *x, int64_t order)
 {
     int64_t half = 1;
     for (; 2 * half < order; half *= 4)
         for (int64_t base = 0; base < order; base += 4 * half)
             for (int64_t i = base; i < base + half; i++) {
-                float *restrict a = x + i * LANES, *restrict b = a + half * LANES;
-                float *restrict c = b + half * LANES, *restrict d = c + half * LANES;
-                for (int j = 0; j < LANES; j++) {
-                    const float ab = a[j] + b[j], a_b = a[j] - b[j], cd = c[j] + d[j], c_d = c[j] - d[j];
-                    a[j] = ab + cd;
-                    b[j] = a_b + c_d;
-                    c[j] = ab - cd;
-                    d[j] = a_b - c_d;
-                }
+                lanes *p = x + i;
+                const lanes a = p[0], b = p[half], c = p[2 * half], d = p[3 * half];
+                const lanes ab = a + b, a_b = a - b, cd = c + d, c_d = c - d;
+                p[0] = ab + cd;
+                p[half] = a_b + c_d;
+                p[2 * half] = ab - cd;
+                p[3 * half] = a_b - c_d;
             }
     if (half < order)
-        for (int64_t i = 0; i < half * LANES; i++) {
-            const float sum = x[i] + x[i + half * LANES], difference = x[i] - x[i + half * LANES];
-            x[i] = sum;
-            x[i + half * LANES] = difference;
+        for (int64_t i = 0; i < half; i++) {
+            const lanes a = x[i], b = x[i + half];
+            x[i] = a + b;
+            x[i + half] = a - b;
         }
 }
 
@@ -77,10 +78,9 @@ INLINE void fields_of(const projection *p, const float *key, float *restrict mix
     for (int64_t i = p->dim; i < p->order; i++) mixed[i] = 0;
     transform(mixed, p->order, 1);
     for (int64_t g = 0; g < p->groups; g++) {
-        float *restrict x = fields + g * p->order * LANES;
-        const float *restrict s = p->block_signs + g * p->order * LANES;
-        for (int64_t i = 0; i < p->order; i++)
-            for (int j = 0; j < LANES; j++) x[i * LANES + j] = mixed[i] * s[i * LANES + j];
+        lanes *x = (lanes *)fields + g * p->order;
+        const lanes *s = (const lanes *)p->block_signs + g * p->order;
+        for (int64_t i = 0; i < p->order; i++) x[i] = s[i] * mixed[i];
         transform_lanes(x, p->order);
     }
 }
@@ -122,27 +122,26 @@ INLINE void winners(const projection *p, float *restrict z, float *restrict maxi
     int64_t parts = rows;
     int64_t length = 1;
     while (parts / 2 * LANES >= 4 * p->k && parts % 2 == 0) parts /= 2, length *= 2;
-    for (int64_t r = 0; r < rows; r++)
-        for (int j = 0; j < LANES; j++) {
-            const int64_t i = r * LANES + j;
-            z[i] = (z[i] - p->mean[i]) / p->scale[i];
-        }
+    lanes *v = (lanes *)z;
+    const lanes *mean = (const lanes *)p->mean, *scale = (const lanes *)p->scale;
     for (int64_t part = 0; part < parts; part++) {
-        float most[LANES];
-        for (int j = 0; j < LANES; j++) most[j] = z[part * length * LANES + j];
-        for (int64_t r = 1; r < length; r++)
-            for (int j = 0; j < LANES; j++) {
-                const float value = z[(part * length + r) * LANES + j];
-                most[j] = value > most[j] ? value : most[j];
-            }
-        memcpy(maxima + part * LANES, most, sizeof most);
+        lanes most = (v[part * length] - mean[part * length]) / scale[part * length];
+        v[part * length] = most;
+        for (int64_t r = part * length + 1; r < (part + 1) * length; r++) {
+            const lanes value = (v[r] - mean[r]) / scale[r];
+            const flags more = value > most;
+            most = (lanes)(((flags)value & more) | ((flags)most & ~more));
+            v[r] = value;
+        }
+        memcpy(maxima + part * LANES, &most, sizeof most);
     }
     const float bound = parts * LANES >= p->k ? kth_largest(maxima, parts * LANES, p->k) : -INFINITY;
     int64_t count = 0;
     for (int64_t r = 0; r < all; r += LANES) {
-        int any = 0;
-        for (int j = 0; j < LANES; j++) any |= z[r + j] >= bound;
-        if (!any) continue;
+        const flags over = v[r / LANES] >= bound;
+        int64_t any[LANES / 2];
+        memcpy(any, &over, sizeof any);
+        if (!(any[0] | any[1] | any[2] | any[3])) continue;
         for (int j = 0; j < LANES; j++)
             if (z[r + j] >= bound && p->mean[r + j] != INFINITY) {
                 const int64_t group = r / LANES / p->order, index = r / LANES % p->order;

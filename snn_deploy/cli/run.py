@@ -58,9 +58,17 @@ def run(
             result = engine.run(model, inputs, record=nodes, batch=batch, progress=report)
         except RunInterrupted as stop:
             if stop.finished is not None:
-                write_result(output, in_model_units(stop.finished, model), model.network, spikes=spikes)
+                write_result(
+                    output,
+                    in_model_units(stop.finished, model),
+                    model.network,
+                    spikes=spikes,
+                    integers=model.hashes["integers"],
+                )
             raise
-    write_result(output, in_model_units(result, model), model.network, spikes=spikes)
+    write_result(
+        output, in_model_units(result, model), model.network, spikes=spikes, integers=model.hashes["integers"]
+    )
     emit({"output": output, **describe_run(result)}, as_json, _render)
 
 

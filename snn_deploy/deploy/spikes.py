@@ -87,18 +87,30 @@ def checked_inputs(
     return rasters, int(samples), int(steps)
 
 
-def write_result(path: Path, result: RunResult, network: Network, *, spikes: bool) -> None:
-    """Write OUT.npz; replaces ``path`` only when complete."""
+def write_result(
+    path: Path, result: RunResult, network: Network, *, spikes: bool, integers: str = ""
+) -> None:
+    """Write OUT.npz; replaces ``path`` only when complete.
+
+    ``integers`` is the hash of the artifact's: the memory knows by it whose counts they are.
+    """
     arrays: dict[str, NDArray[Any]] = {}
     for output in network.outputs:
         suffix = "" if len(network.outputs) == 1 else f".{output.name}"
         arrays[f"counts{suffix}"] = result.counts[output.name]
+        if integers:
+            arrays[f"encoder{suffix}"] = np.array(encoder_name(integers, output.name))
         if output.name in result.membranes:
             arrays[f"membranes{suffix}"] = result.membranes[output.name]
         if spikes:
             arrays[f"spikes{suffix}"] = result.spikes[output.node]
     with atomic_write(path) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(handle, **arrays)
+
+
+def encoder_name(integers: str, output: str) -> str:
+    """What a memory calls the source of its keys: an artifact's integers and one of its outputs."""
+    return f"sha256:{integers} {output}"
 
 
 def graded_range(message_bits: int) -> tuple[int, int]:

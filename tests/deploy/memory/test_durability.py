@@ -40,6 +40,10 @@ with AssociativeMemory.open(sys.argv[1], 24, 512, 12, fit_at=(16, 64)) as memory
             print("forget", n - 3, flush=True)
         if n % 11 == 0:
             memory.snapshot()
+        if n % 13 == 0:
+            memory.compact()
+        if n % 17 == 0:
+            memory.store(np.random.default_rng(n).normal(size=24), meta={"n": n}, id=n, upsert=True)
 """
 
 

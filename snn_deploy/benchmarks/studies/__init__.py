@@ -1,0 +1,1 @@
+"""Studies of one question each: ``run(...)`` measures and returns plain values, ``text(...)`` prints them."""

@@ -94,6 +94,26 @@ class CompiledCoder:
         return total, squares
 
 
+def lists_of(
+    codes: NDArray[np.uint16], first: int, units: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Inverted lists of codes (slots, k), whose slots begin at ``first``.
+
+    Start of each unit's list int32 (units + 1,), and the lists' slots one after the other, increasing.
+    """
+    count, k = codes.shape
+    starts = np.zeros(units + 1, np.int32)
+    library = compiled()
+    if library is None:
+        slots = np.argsort(codes.ravel(), kind="stable").astype(np.int32)  # a radix sort of 16 bits
+        np.cumsum(np.bincount(codes.ravel(), minlength=units), out=starts[1:])
+        return starts, slots // np.int32(k) + np.int32(first)
+    slots = np.empty(count * k, np.int32)
+    rows = np.ascontiguousarray(codes)
+    library.snn_memory_lists(_address(rows), first, count, k, units, _address(starts), _address(slots))
+    return starts, slots
+
+
 class CompiledIndex:
     """One state of postings and edges, laid out for memory.c; made anew when either changes."""
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from snn_deploy.deploy.memory.arrays import appended
 from snn_deploy.deploy.memory.codes import Code
+from snn_deploy.deploy.memory.compiled import lists_of
 
 _LISTED_MIN = 256  # newest codes are compared one by one until they are this many
 
@@ -67,16 +68,7 @@ class Postings:
             self._ends.pop()
             self.segments.pop()
         self._ends.append(self.size)
-        self.segments.append(self._segment(first, self.size))
-
-    def _segment(self, first: int, end: int) -> Segment:
-        units = self._codes[first:end].ravel()
-        slots = np.argsort(units, kind="stable").astype(np.int32)  # a radix sort: the units have 16 bits
-        slots //= self._codes.shape[1]
-        slots += first
-        starts = np.zeros(self._code_dim + 1, np.int32)
-        np.cumsum(np.bincount(units, minlength=self._code_dim), out=starts[1:])
-        return starts, slots
+        self.segments.append(lists_of(self._codes[first : self.size], first, self._code_dim))
 
     def overlaps(self, cue: Code) -> NDArray[np.uint16]:
         """Number of units that each slot's code shares with ``cue``: uint16 (slots,)."""

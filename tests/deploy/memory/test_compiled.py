@@ -11,7 +11,7 @@ from snn_deploy.deploy.memory import caches as caches_module
 from snn_deploy.deploy.memory import hops
 from snn_deploy.deploy.memory.caches import Caches
 from snn_deploy.deploy.memory.codes import SignedHadamard, SparseCoder, UnitStatistics, field_sums
-from snn_deploy.deploy.memory.compiled import compiled, inner_products
+from snn_deploy.deploy.memory.compiled import compiled, inner_products, lists_of
 from snn_deploy.deploy.memory.contents import Contents, EdgeRows, Items, Layout, State
 from snn_deploy.deploy.memory.hops import NOWHERE, Cue, walk
 from snn_deploy.deploy.memory.vectors import unit_vectors
@@ -93,6 +93,21 @@ def test_overlaps_and_chains_are_those_of_numpy(seed: int, monkeypatch: pytest.M
     assert len({tuple(walked.slots) for walked in fast}) > 30
     assert any(0 < overlap < 1 for walked in fast for overlap in walked.overlaps)
     assert hops.VOTE_THRESHOLD == 0.8
+
+
+@pytest.mark.parametrize(("units", "k"), [(60, 7), (65536, 3), (9, 8)])
+def test_lists_name_each_slot_of_a_unit(units: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(units)
+    codes = np.sort([rng.choice(units, k, replace=False) for _ in range(200)]).astype(np.uint16)
+    codes[0, -1] = units - 1
+    fast = lists_of(codes, 1000, units)
+    monkeypatch.setattr("snn_deploy.deploy.memory.compiled.compiled", lambda: None)
+    slow = lists_of(codes, 1000, units)
+    assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(fast, slow, strict=True))
+    starts, slots = fast
+    for unit in {0, units - 1, *codes[:5].ravel().tolist()}:
+        named = slots[starts[unit] : starts[unit + 1]].tolist()
+        assert named == [1000 + row for row in range(200) if unit in codes[row]]
 
 
 @pytest.mark.parametrize("queries", [1, 3, 4, 9])

@@ -109,6 +109,7 @@ _FUNCTIONS: dict[str, tuple[tuple[Any, ...], Any]] = {
     # memory.c; deploy/memory/compiled.py holds its structures
     "snn_memory_encode": ((c_void_p, c_void_p, c_int64, c_void_p), c_int32),
     "snn_memory_sum_fields": ((c_void_p, c_void_p, c_int64, c_void_p, c_void_p), c_int32),
+    "snn_memory_lists": ((c_void_p, *(c_int64,) * 4, c_void_p, c_void_p), None),
     "snn_memory_overlaps": ((c_void_p, c_void_p, c_int64), None),
     "snn_memory_chain": (
         (c_void_p, c_void_p, c_int32, c_int64, c_double, c_double, c_void_p, c_void_p, POINTER(c_int32)),

@@ -341,6 +341,19 @@ WIDE static void inner_products_wide(const uint8_t *rows, int64_t count, int64_t
 #define CALL(name, ...) name(__VA_ARGS__)
 #endif
 
+/* Lists of the slots first, first + 1, ... of codes (count, k), by unit: a counting sort. starts: (units + 1). */
+EXPORT void snn_memory_lists(const uint16_t *codes, int64_t first, int64_t count, int64_t k, int64_t units,
+                             int32_t *starts, int32_t *slots)
+{
+    memset(starts, 0, (size_t)(units + 1) * sizeof *starts);
+    for (int64_t i = 0; i < count * k; i++) starts[codes[i] + 1]++;
+    for (int64_t u = 0; u < units; u++) starts[u + 1] += starts[u];
+    for (int64_t n = 0; n < count; n++) /* starts[u] runs to the end of its list, where that of u + 1 began */
+        for (int64_t j = 0; j < k; j++) slots[starts[codes[n * k + j]]++] = (int32_t)(first + n);
+    memmove(starts + 1, starts, (size_t)units * sizeof *starts);
+    starts[0] = 0;
+}
+
 /* Codes uint16 (count, k) of unit keys float32 (count, dim); 1 where memory ran out. */
 EXPORT int32_t snn_memory_encode(const projection *p, const float *keys, int64_t count, uint16_t *codes)
 {

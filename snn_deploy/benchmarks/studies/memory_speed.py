@@ -19,6 +19,7 @@ import numpy as np
 
 from snn_deploy.benchmarks.studies.memory_data import DIM, Keys, drawn_keys, noisy
 from snn_deploy.deploy.memory import AssociativeMemory
+from snn_deploy.deploy.memory.neighbours import new_index, use_threads
 from snn_deploy.timing import best_of_each
 
 SIZES = (5_000, 20_000, 100_000)
@@ -73,10 +74,8 @@ def _open_and_recall(store: Path, cue: Any) -> None:
 
 def _recall(memory: AssociativeMemory, keys: Keys, cues: Keys) -> dict[str, Any]:
     """One cue and all cues at once: the memory, FAISS flat and whichever graph indexes are installed."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    flat = faiss.IndexFlatIP(DIM)
+    use_threads(1)
+    flat = new_index("exact", DIM)
     flat.add(keys)
     single = {
         "flat": lambda: flat.search(cues[:1], 10),
@@ -99,8 +98,7 @@ def _peers(keys: Keys, cues: Keys) -> dict[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {}
     if len(keys) > 20_000:
         return found
-    faiss: Any = import_module("faiss")
-    graph = faiss.IndexHNSWFlat(DIM, 32, faiss.METRIC_INNER_PRODUCT)
+    graph = new_index("hnsw", DIM)
     graph.add(keys)
     found["faiss_hnsw"] = lambda: graph.search(cues[:1], 10)
     try:

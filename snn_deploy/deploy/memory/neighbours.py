@@ -28,6 +28,28 @@ _QUERIES_AT_ONCE = 16  # rows of inner products that are held, of 4 bytes a key 
 Found = tuple[NDArray[np.int64], Float32]
 
 
+def new_index(kind: str, dim: int) -> Any:
+    """An empty FAISS index of a kind, by inner product."""
+    import faiss
+
+    inner = faiss.METRIC_INNER_PRODUCT
+    if kind == "hnsw":
+        index = faiss.IndexHNSWFlat(dim, _HNSW_LINKS, inner)
+        index.hnsw.efSearch = _HNSW_EF
+        return index
+    if kind == "exact":
+        return faiss.IndexFlatIP(dim)
+    form = faiss.ScalarQuantizer.QT_fp16 if kind == "fp16" else faiss.ScalarQuantizer.QT_8bit
+    return faiss.IndexScalarQuantizer(dim, form, inner)
+
+
+def use_threads(threads: int) -> None:
+    """Threads that FAISS searches with, in this process."""
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
+
+
 class NearestNeighbours:
     """Cosine search over the keys of slots 0, 1, 2, ...
 
@@ -68,24 +90,11 @@ class NearestNeighbours:
 
     def _add_units(self, units: Float32) -> None:
         if self._index is None:
-            self._index = self._new_index()
+            self._index = new_index(self.kind, self.dim)
         if units.shape[0] and not self._index.is_trained:
             self._index.train(units)
         if units.shape[0]:
             self._index.add(np.ascontiguousarray(units))
-
-    def _new_index(self) -> Any:
-        import faiss
-
-        inner = faiss.METRIC_INNER_PRODUCT
-        if self.kind == "hnsw":
-            index = faiss.IndexHNSWFlat(self.dim, _HNSW_LINKS, inner)
-            index.hnsw.efSearch = _HNSW_EF
-            return index
-        if self.kind == "exact":
-            return faiss.IndexFlatIP(self.dim)
-        kind = faiss.ScalarQuantizer.QT_fp16 if self.kind == "fp16" else faiss.ScalarQuantizer.QT_8bit
-        return faiss.IndexScalarQuantizer(self.dim, kind, inner)
 
     def search(self, keys: KeyRows, k: int, allowed: NDArray[np.bool_] | None) -> list[Found]:
         """Slots and cosines of the ``k`` nearest keys of each cue, nearest first, ties to the lower slot.

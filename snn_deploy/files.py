@@ -8,7 +8,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,18 +79,27 @@ _NPZ_FAULTS = (
 )
 
 
-def read_npz(path: Path | str, kind: str, budget: int = MAX_FILE_BYTES) -> dict[str, NDArray[Any]]:
-    """Read all arrays of an .npz file, name -> array; sizes are checked before memory is taken.
+def read_npz(
+    path: Path | str,
+    kind: str,
+    choose: Callable[[list[str]], Collection[str]] = lambda names: names,
+    budget: int = MAX_FILE_BYTES,
+) -> dict[str, NDArray[Any]]:
+    """Read arrays of an .npz file, name -> array; sizes are checked before memory is taken.
 
-    kind: what the file should be, for messages. budget: bytes that all arrays may take together.
+    kind: what the file should be, for messages. choose: is given the names of all arrays and returns those to
+    read; it may raise a UsageError. budget: bytes that they may take together.
     Raises UsageError where there is no such file, UnsafeFile for one that is damaged, encrypted, holds
     anything but plain arrays, or expands to more than ``budget``.
     """
     path = existing_file(path, kind)
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            total = sum(member.file_size for member in members)
+            members = {_array_name(member): member for member in archive.infolist()}
+            if len(members) < len(archive.infolist()):
+                raise ValueError("two arrays of one name")
+            chosen = {name: members[name] for name in choose(list(members))}
+            total = sum(member.file_size for member in chosen.values())
             if total > budget:
                 raise UnsafeFile(
                     "the arrays are larger than is allowed",
@@ -98,10 +107,7 @@ def read_npz(path: Path | str, kind: str, budget: int = MAX_FILE_BYTES) -> dict[
                     found=f"{total} bytes",
                     allowed=f"{budget} bytes",
                 )
-            names = [member.filename for member in members]
-            if len(set(names)) < len(names):
-                raise ValueError("two arrays of one name")
-            return {member.filename.removesuffix(".npy"): _npy(archive, member) for member in members}
+            return {name: _npy(archive, member) for name, member in chosen.items()}
     except _NPZ_FAULTS as error:
         raise UnsafeFile(
             f"not a readable {kind}: it must hold plain arrays, as numpy.savez writes them",
@@ -111,13 +117,17 @@ def read_npz(path: Path | str, kind: str, budget: int = MAX_FILE_BYTES) -> dict[
         ) from error
 
 
+def _array_name(member: zipfile.ZipInfo) -> str:
+    if not member.filename.endswith(".npy"):
+        raise ValueError(f"{member.filename} is no array")
+    return member.filename.removesuffix(".npy")
+
+
 def _npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     """One array; ValueError unless its header promises just the bytes that follow it, of a plain type."""
     import numpy as np
 
     npy: Any = np.lib.format  # untyped in NumPy's stubs
-    if not member.filename.endswith(".npy"):
-        raise ValueError(f"{member.filename} is no array")
     with archive.open(member) as stream:
         version = npy.read_magic(stream)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

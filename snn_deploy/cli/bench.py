@@ -31,6 +31,9 @@ def bench(
     ] = None,
     dt: Annotated[float | None, typer.Option(help="Seconds of a step, where --model states none.")] = None,
     reset: Annotated[str | None, typer.Option(help="Reset mode, where --model states none: zero.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of a study's data that no package brings.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train, convert, certify against Lava, score, and report with intervals and baselines."""
@@ -38,7 +41,7 @@ def bench(
     from snn_deploy.benchmarks.outcome import BenchOptions
     from snn_deploy.cli.output import stderr_console
 
-    options = BenchOptions(encoder, profile, seeds, seed, quick, parity, model, dt, reset)
+    options = BenchOptions(encoder, profile, seeds, seed, quick, parity, model, dt, reset, data)
     outcome = run_bench(task, options, output, stderr_console().print)
     emit(outcome.report, as_json, outcome.text)
     outcome.verify()

@@ -80,9 +80,9 @@ def run(
             result = engine.run(model, inputs, record=nodes, batch=batch, progress=report)
         except RunInterrupted as stop:
             if stop.finished is not None:
-                write_result(output, stop.finished, model.network, spikes=spikes)
+                write_result(output, stop.finished, model, spikes=spikes)
             raise
-    write_result(output, result, model.network, spikes=spikes)
+    write_result(output, result, model, spikes=spikes)
     emit({"output": output, **describe_run(result)}, as_json, _render)
 
 

@@ -58,11 +58,33 @@ def test_convert_says_what_it_made(converted):
     assert {p["source"] for p in said["projections"]} >= {"image", "caption"}
 
 
+def test_a_memory_of_an_artifact_takes_its_runs_and_its_spikes(converted):
+    folder, _, _, _ = converted
+    run(folder, "fixed")
+    store, which = folder / "m.db", ["--output", "image_out"]
+    made = snn_deploy("memory", "create", store, "--encoder", folder / "m.snn", *which, "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["encoder"].endswith(" image_out")
+    spikes = [folder / "x.npz", "--artifact", folder / "m.snn", *which, "--skip-silent"]
+    stored = snn_deploy("memory", "store", store, *spikes, "--json")
+    assert stored.returncode == 0, stored.stderr
+    ids = json.loads(stored.stdout)["ids"]
+    assert len(ids) > 2
+    file = [folder / "fixed.npz", "--array", "counts.image_out", "--skip-silent"]
+    found = [snn_deploy("memory", "recall", store, *cue, "-k", "1", "--json") for cue in (file, spikes)]
+    assert [json.loads(done.stdout)["ids"] for done in found] == [[[item] for item in ids]] * 2
+    other = snn_deploy("memory", "recall", store, folder / "fixed.npz", "--array", "counts.caption_out")
+    assert other.returncode == 2
+
+
 def test_fixed_and_lava_give_equal_counts_and_spikes(converted):
     folder, _, _, _ = converted
     ours, our_arrays = run(folder, "fixed")
     theirs, lava_arrays = run(folder, "lava")
-    assert set(our_arrays) == {f"{kind}.{n}_out" for kind in ("counts", "spikes") for n in WIDTHS}
+    assert set(our_arrays) == {f"{kind}.{n}_out" for kind in ("counts", "spikes", "encoder") for n in WIDTHS}
+    assert {str(our_arrays.pop(f"encoder.{n}_out")).split()[1] for n in WIDTHS} == {
+        f"{n}_out" for n in WIDTHS
+    }
     for key, values in our_arrays.items():
         np.testing.assert_array_equal(values, lava_arrays[key], err_msg=key)
         assert values.sum() > 50, key

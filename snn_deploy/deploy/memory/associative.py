@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -15,36 +12,40 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from snn_deploy.deploy.memory import inspection, recalling, storing
 from snn_deploy.deploy.memory.caches import Caches
 from snn_deploy.deploy.memory.checks import check_positive, checked_id
-from snn_deploy.deploy.memory.codes import SignedHadamard, SparseCoder, UnitStatistics
-from snn_deploy.deploy.memory.contents import Contents, joined
-from snn_deploy.deploy.memory.database import Database, Meta, damaged
-from snn_deploy.deploy.memory.filters import Filter, matching_ids
-from snn_deploy.deploy.memory.fitting import fit, fit_if_due
-from snn_deploy.deploy.memory.hops import POLICIES, Cue
+from snn_deploy.deploy.memory.codes import SignedHadamard, SparseCoder
+from snn_deploy.deploy.memory.database import Database
+from snn_deploy.deploy.memory.filters import Filter
+from snn_deploy.deploy.memory.fitting import fit
+from snn_deploy.deploy.memory.hops import NOWHERE, POLICIES, Cue, walk
+from snn_deploy.deploy.memory.lexical import COSINE_WEIGHT
+from snn_deploy.deploy.memory.loading import current_caches, read_contents
 from snn_deploy.deploy.memory.opening import DEFAULT_FIT_AT, open_database
-from snn_deploy.deploy.memory.results import Chain, Hit, Hop, Link, MemoryStats
-from snn_deploy.deploy.memory.snapshot import read_snapshot, snapshot_path, write_snapshot
-from snn_deploy.deploy.memory.vectors import Float32, checked_keys
-from snn_deploy.errors import SnnDeployError, UsageError, Violation
+from snn_deploy.deploy.memory.results import Chain, Check, Hit, Hop, Item, Link, MemoryStats, Recall
+from snn_deploy.deploy.memory.rows import Meta
+from snn_deploy.deploy.memory.snapshot import write_snapshot
+from snn_deploy.deploy.memory.vectors import Float32, checked_keys, unit_rows
+from snn_deploy.errors import UsageError
 
-_BETA = 20.0  # inverse temperature of the confidence; 20 to 50 keep the order of the cosines in noise
-_CONFIDENCE_NEIGHBOURS = 32  # the confidence is taken over these, so that it does not depend on k
+_SETTLE_NEIGHBOURS = 256
 
 
 class AssociativeMemory:
-    """Items (unit key, sparse code, meta) and weighted links between them, on disk.
+    """Items (key, sparse code, meta, text) and weighted links between them, on disk.
 
-    The first hop is FAISS's exact inner product over unit keys; a chain runs over sparse codes (see
-    codes.py and hops.py). One process writes, any number may read; a reader follows the writer's commits.
+    The first hop is FAISS's exact inner product over unit keys (neighbours.py has the other indexes); a
+    chain runs over sparse codes (codes.py, hops.py). One process writes, any number may read; every
+    answer is that of one committed state, and a reader takes in what was committed since its last one.
     A store, link or forget is on disk when the call returns (SQLite, WAL, full sync). Neighbour index and
     postings are caches, built at the first recall and never trusted over the database.
 
     **Unit statistics.** Codes are made with per-unit mean and deviation. They are fitted when the number
-    of items first reaches each of ``fit_at`` (default 64, 256, 1024, 4096) and at :meth:`refit`, over all
-    items then stored; statistics and the recoded items are written in the same transaction as the store
-    that reached the mark. Between fits the codes of stored items never change.
+    of items first reaches each of ``fit_at`` (default 64, 256, 1024, 4096) and at :meth:`refit`, over up
+    to 8,192 of the items then stored; statistics and the recoded items are written in the same
+    transaction as the store that reached the mark. After the last mark they are fitted again each time
+    the items are four times as many, for the items to come: stored codes then stay as they are.
     """
 
     def __init__(
@@ -57,9 +58,8 @@ class AssociativeMemory:
         self._release = release
         self._mutex = threading.RLock()
         self._caches: Caches | None = None
-        self._version = 0
-        self._projection = SignedHadamard(self.layout.dim, self.layout.code_dim, self.layout.seed)
-        self._coder = self._coder_with(database.statistics(self.layout.code_dim))
+        projection = SignedHadamard(self.layout.dim, self.layout.code_dim, self.layout.seed)
+        self._coder = SparseCoder(projection, database.statistics(self.layout.code_dim), self.layout.k)
 
     @classmethod
     def open(
@@ -70,6 +70,8 @@ class AssociativeMemory:
         k: int | None = None,
         seed: int | None = None,
         *,
+        encoder: str | None = None,
+        index: str | None = None,
         fit_at: Sequence[int] | None = None,
         readonly: bool = False,
         exclusive: bool = False,
@@ -77,11 +79,14 @@ class AssociativeMemory:
         """Open the memory at ``path``, or create it there if ``dim`` is given and there is none.
 
         ``dim`` is the width of a key, ``code_dim`` (default 16384) the units of a code, ``k`` (default 50)
-        its winners, ``seed`` (default 0) the projection's. A memory that exists keeps its own; a value
-        given here that differs is a :class:`UsageError`, as is ``exclusive`` where a memory exists.
+        its winners, ``seed`` (default 0) the projection's; ``encoder`` names what makes the keys, ``index``
+        how the first hop searches (default ``exact``). A memory that exists keeps its own; a value given
+        here that differs is a :class:`UsageError`, as is ``exclusive`` where a memory exists.
         :class:`UnsafeFile` for a damaged or foreign file, :class:`BackendUnavailable` for a second writer.
         """
-        wanted = {"dim": dim, "code_dim": code_dim, "k": k, "seed": seed}
+        wanted: dict[str, int | str | None] = {
+            "dim": dim, "code_dim": code_dim, "k": k, "seed": seed, "encoder": encoder, "index": index
+        }  # fmt: skip
         store = Path(path)
         marks = tuple(DEFAULT_FIT_AT if fit_at is None else fit_at)
         database, release = open_database(store, wanted, marks, readonly=readonly, exclusive=exclusive)
@@ -107,67 +112,83 @@ class AssociativeMemory:
             self._database.close()
             self._release()
 
-    def store(self, key: ArrayLike, *, meta: Meta | None = None, id: int | None = None) -> int:
+    def store(
+        self,
+        key: ArrayLike,
+        *,
+        value: ArrayLike | None = None,
+        target: int | None = None,
+        meta: Meta | None = None,
+        text: str | None = None,
+        id: int | None = None,
+        upsert: bool = False,
+    ) -> int:
         """Store one key (dim,) of spike counts or floats; returns its id, new unless ``id`` is given."""
-        return self.store_many(_single(key), [meta], None if id is None else [id])[0]
+        return self.store_many(
+            _single(key),
+            [meta],
+            None if id is None else [id],
+            values=None if value is None else _single(value),
+            targets=None if target is None else [target],
+            texts=[text],
+            upsert=upsert,
+        )[0]
 
     def store_many(
         self,
         keys: ArrayLike,
         metas: Sequence[Meta | None] | None = None,
         ids: Sequence[int] | None = None,
+        *,
+        values: ArrayLike | None = None,
+        targets: Sequence[int] | None = None,
+        texts: Sequence[str | None] | None = None,
+        upsert: bool = False,
+        progress: storing.Progress | None = None,
     ) -> list[int]:
         """Store keys (samples, dim) in one transaction: all of them or none; returns their ids.
 
-        Automatic ids are larger than every id ever used, those of forgotten items included.
+        Each key is linked to the item that stands beside it in ``targets`` (ids), or in ``values``
+        (samples, dim), which become items of their own behind the keys. Automatic ids are larger than every
+        id ever used, those of forgotten items included; with ``upsert`` an id in use gets the new key, meta
+        and text and keeps its links. ``progress`` is called with the number of items of each part written.
         :class:`UsageError` for wrong widths, NaN, silent keys, ids in use, meta that is not JSON.
         """
         self._check_writable()
-        unit = checked_keys(keys, self.layout.dim)
-        count = unit.shape[0]
-        for name, given in (("metas", metas), ("ids", ids)):
-            if given is not None and len(given) != count:
-                raise UsageError(
-                    f"not one of {name} for each key", where=name, found=len(given), allowed=count
-                )
-        with self._mutex:
-            with self._changing() as updates:
-                chosen = self._new_ids(count, ids)
-                fitted = fit_if_due(self._database, self.layout, self._coder, unit)
-                codes = (fitted or self._coder).encode(unit)
-                self._database.insert_items(
-                    chosen, unit, codes, metas if metas is not None else [None] * count
-                )
-                updates.append(lambda caches: caches.add(chosen, unit, codes))
-            self._recode(fitted)
-        return chosen
+        batch = storing.checked_batch(
+            self.layout.dim, keys, metas=metas, ids=ids, values=values, targets=targets, texts=texts
+        )
+        with self._changing():
+            stored, coder = storing.store_batch(
+                self._database, self.layout, self._coder, batch, upsert=upsert, progress=progress
+            )
+        self._coder = coder
+        return stored
 
     def refit(self) -> int:
-        """Fit the unit statistics on all stored keys and recode them at once; returns their number."""
+        """Fit the unit statistics on the stored keys and recode them all; returns their number."""
         self._check_writable()
         none = np.empty((0, self.layout.dim), np.float32)
-        with self._mutex:
-            with self._changing():
-                fitted = fit(self._database, self.layout, self._coder, none)
-            self._recode(fitted)
-        return fitted.statistics.items
+        with self._changing():
+            coder, state = fit(self._database, self.layout, self._database.state(), self._coder, none)
+            self._database.write_state(state)
+        self._coder = coder
+        return coder.statistics.items
 
     def link(self, a: int, b: int, weight: float = 1.0) -> None:
         """Associate item ``a`` with item ``b``; linking again replaces the weight."""
         self.link_many([(a, b)], weight)
 
-    def link_many(self, pairs: Iterable[tuple[int, int]], weight: float = 1.0) -> None:
-        """Associate each pair (source id, target id) in one transaction, all with one positive weight."""
+    def link_many(self, pairs: Iterable[tuple[int, int]], weight: float | Sequence[float] = 1.0) -> int:
+        """Associate each pair (source id, target id) in one transaction; returns their number.
+
+        ``weight`` is one positive number for all, or one for each pair.
+        """
         self._check_writable()
-        if not (isinstance(weight, Real) and math.isfinite(weight) and weight > 0):
-            raise UsageError("weight out of range", where="weight", found=repr(weight), allowed="finite, > 0")
-        links = [(checked_id(a, "source"), checked_id(b, "target")) for a, b in pairs]
-        with self._changing() as updates:
-            self._check_known(item for pair in links for item in pair)
-            new = [self._database.write_edge(a, b, float(weight)) for a, b in links]
-            if not all(new):
-                self._database.raise_epoch()
-            updates.extend(partial(Caches.link, source=a, target=b, weight=float(weight)) for a, b in links)
+        links = storing.checked_links(pairs, weight)
+        with self._changing():
+            storing.write_links(self._database, links)
+        return len(links)
 
     def forget(self, id: int) -> None:
         """Delete an item and its links; it is never returned again, nor its id given out anew."""
@@ -177,42 +198,93 @@ class AssociativeMemory:
         """Delete items and their links in one transaction: all of them or, if one is unknown, none."""
         self._check_writable()
         items = list(dict.fromkeys(checked_id(item, "id") for item in ids))
-        with self._changing() as updates:
-            self._check_known(items)
-            self._database.delete_items(items)
-            self._database.raise_epoch()
-            updates.extend(partial(Caches.forget, item=item) for item in items)
+        with self._changing():
+            storing.forget_items(self._database, items)
 
     def links(self, id: int) -> list[Link]:
-        """Links out of an item, from the database, heaviest first, then by id."""
-        with self._mutex:
-            self._check_known([checked_id(id, "id")])
-            return [Link(target, weight) for target, weight in self._database.links(id)]
+        """Links out of an item, heaviest first, then by id."""
+        with self.view() as caches:
+            slot = self._slot(caches, id)
+            found = [(-weight, int(caches.slots.ids[to])) for to, weight in caches.edges.out_of(slot)]
+            return [Link(target, -weight) for weight, target in sorted(found)]
+
+    def get(self, id: int) -> Item:
+        """An item's meta and text."""
+        with self.view() as caches:
+            item = checked_id(id, "id")
+            return Item(item, *recalling.note_at(self._database, caches, self._slot(caches, item)))
 
     def meta(self, id: int) -> dict[str, Any] | None:
         """What was stored beside an item's key."""
-        with self._mutex:
-            self._check_known([checked_id(id, "id")])
-            return self._database.meta(id)
+        return self.get(id).meta
 
-    def recall(self, key: ArrayLike, k: int = 10, filter: Filter | None = None) -> list[Hit]:
+    def items(self, filter: Filter | None = None) -> Iterator[Item]:
+        """Items that pass ``filter``, in the order in which they were stored, of one committed state.
+
+        The memory is held while the iterator is in use: exhaust or close it before the next change.
+        """
+        with self.view() as caches:
+            mask = recalling.mask_of(self._database, caches, filter)
+            yield from recalling.items(self._database, caches, mask)
+
+    def reconstruct(self, ids: Sequence[int]) -> Float32:
+        """Keys of items as unit vectors, float32 (ids, dim), as the index holds them."""
+        with self.view() as caches:
+            slots = np.array([self._slot(caches, item) for item in ids], np.int64)
+            if not slots.size:
+                return np.empty((0, self.layout.dim), np.float32)
+            return caches.neighbours.unit_vectors(slots)
+
+    def recall(
+        self,
+        key: ArrayLike,
+        k: int = 10,
+        filter: Filter | None = None,
+        *,
+        text: str | None = None,
+        cosine_weight: float = COSINE_WEIGHT,
+    ) -> list[Hit]:
         """The ``k`` stored items nearest to ``key`` (dim,) by cosine, nearest first; fewer if fewer fit.
 
-        ``filter`` keeps the items whose meta has all the given values, or for which the function of the
-        meta is true; the search among those is exact too.
+        ``filter`` (filters.py) keeps the items whose meta has all the given values, fulfils all conditions,
+        or for which the function of the meta is true; the search among those is exact too. With ``text``
+        the order is by words and cosine together (lexical.py), ``cosine_weight`` being that of the cosine.
         """
         check_positive(k, "k")
-        unit = checked_keys(_single(key), self.layout.dim, "key")[0]
-        with self._mutex:
-            caches = self._loaded()
-            allowed = caches.allowed(None if filter is None else matching_ids(self._database.metas(), filter))
-            slots, cosines = caches.neighbours.search(unit, max(k, _CONFIDENCE_NEIGHBOURS), allowed)
-            confidences = _softmax(cosines, cosines[:_CONFIDENCE_NEIGHBOURS])
-            ids = [caches.id_at(slot) for slot in slots[:k].tolist()]
-            return [
-                Hit(item, float(cosine), float(confidence), self._database.meta(item))
-                for item, cosine, confidence in zip(ids, cosines, confidences, strict=False)
-            ]
+        cue = checked_keys(_single(key), self.layout.dim, "key")
+        with self.view() as caches:
+            mask = recalling.mask_of(self._database, caches, filter)
+            if text is None:
+                answer = recalling.nearest(caches, cue, k, mask)[0]
+            else:
+                answer = recalling.nearest_in_words(
+                    self._database, caches, cue, k, mask, text=text, weight=cosine_weight
+                )
+            return recalling.hits(self._database, caches, answer)
+
+    def recall_many(self, keys: ArrayLike, k: int = 10, filter: Filter | None = None) -> Recall:
+        """As :meth:`recall`, for cues (cues, dim) in one search, as arrays and without metas."""
+        check_positive(k, "k")
+        cues = checked_keys(keys, self.layout.dim)
+        with self.view() as caches:
+            mask = recalling.mask_of(self._database, caches, filter)
+            return recalling.table(caches, recalling.nearest(caches, cues, k, mask), k)
+
+    def settle(self, key: ArrayLike, beta: float = recalling.BETA) -> Float32:
+        """The denoised cue: mean of the stored unit keys, weighted by softmax(beta x cosine): float32 (dim,).
+
+        One step of a modern Hopfield network (Ramsauer et al. 2020) over the 256 nearest items. It orders
+        nothing: ranking by the settled vector is worse than by the cue.
+        """
+        if not (np.isfinite(beta) and beta > 0):
+            raise UsageError("out of range", where="beta", found=repr(beta), allowed="finite, > 0")
+        cue = checked_keys(_single(key), self.layout.dim, "key")
+        with self.view() as caches:
+            slots, cosines = caches.neighbours.search(cue, _SETTLE_NEIGHBOURS, caches.allowed(None))[0]
+            if not slots.size:
+                raise UsageError("the memory is empty", where=str(self.path), remedy="Store something first.")
+            weights = recalling.softmax(cosines, cosines, beta)
+            return np.asarray(weights @ caches.neighbours.unit_vectors(slots), np.float32)
 
     def recall_chain(
         self,
@@ -220,13 +292,16 @@ class AssociativeMemory:
         hops: int,
         policy: str = "threshold",
         stop_confidence: float = 0.8,
+        *,
+        clean_up: bool = True,
     ) -> Chain:
         """Follow associations for ``hops`` hops from a stored item, or from the item nearest to a key.
 
-        The start is cleaned up to the nearest stored key, whose code is then the first cue. ``policy`` is
-        ``threshold``, ``hebbian`` or ``willshaw`` (hops.py). The chain ends early before a hop whose
-        overlap is below ``stop_confidence``, in [0, 1]: at 1 an item without a link ends the chain, below
-        that an item similar enough lends its own.
+        The start is cleaned up to the nearest stored key, whose code is then the first cue; without
+        ``clean_up`` the first cue is the key's own code. ``policy`` is ``threshold``, ``hebbian`` or
+        ``willshaw`` (hops.py). The chain ends early before a hop whose overlap is below
+        ``stop_confidence``, in [0, 1]: at 1 an item without a link ends the chain, below that an item
+        similar enough lends its own.
         """
         check_positive(hops, "hops")
         if policy not in POLICIES:
@@ -237,29 +312,26 @@ class AssociativeMemory:
             raise UsageError(
                 "out of range", where="stop_confidence", found=repr(stop_confidence), allowed="0 to 1"
             )
-        with self._mutex:
+        with self.view() as caches:
             start, score = self.resolve(key_or_id)
-            caches = self._loaded()
-            slot = caches.slot_at(start)
+            slot = caches.slots.find(start)
             cue = Cue(caches.postings.codes[slot], slot)
-            path: list[Hop] = []
-            stopped = "hops"
-            while len(path) < hops:
-                recalled = POLICIES[policy](cue, caches, self.layout.k, self.layout.code_dim)
-                if recalled is None or recalled.overlap < stop_confidence:
-                    stopped = "no association" if recalled is None else "confidence"
-                    break
-                cue = recalled.cue
-                item = caches.id_at(cue.slot)
-                path.append(Hop(item, recalled.overlap, self._database.meta(item)))
-            return Chain(start, score, policy, tuple(path), stopped)
+            if not clean_up and np.ndim(key_or_id):
+                own = checked_keys(_single(key_or_id), self.layout.dim, "key")
+                cue = Cue(self._coder.encode(unit_rows(own))[0], NOWHERE)
+            walked = walk(cue, caches, hops, policy, stop_confidence)
+            path = [
+                Hop(int(caches.slots.ids[at]), overlap, recalling.note_at(self._database, caches, at)[0])
+                for at, overlap in zip(walked.slots, walked.overlaps, strict=True)
+            ]
+            return Chain(start, score, policy, tuple(path), walked.stopped)
 
     def resolve(self, key_or_id: ArrayLike | int) -> tuple[int, float]:
         """Id of the stored item that a cue stands for, and its cosine with the cue (1 for an id)."""
-        with self._mutex:
+        with self.view() as caches:
             if np.ndim(key_or_id) == 0:
                 item = checked_id(key_or_id, "id")
-                self._check_known([item])
+                self._slot(caches, item)
                 return item, 1.0
             nearest = self.recall(key_or_id, 1)
             if not nearest:
@@ -268,29 +340,20 @@ class AssociativeMemory:
 
     def stats(self) -> MemoryStats:
         """Sizes and state; loads the caches."""
-        with self._mutex:
-            caches = self._loaded()
-            use = caches.postings.unit_use()
-            return MemoryStats(
-                items=self._database.count("items"),
-                links=self._database.count("edges"),
-                dim=self.layout.dim,
-                code_dim=self.layout.code_dim,
-                k=self.layout.k,
-                seed=self.layout.seed,
-                fitted_items=self._coder.statistics.items,
-                hub_ratio=float(use.max() / use.mean()) if caches.postings.size else 0.0,
-                tombstones=caches.tombstones,
-                code_bytes=caches.postings.nbytes + caches.edges.nbytes,
-                database_bytes=self._database.nbytes,
-                snapshot=snapshot_path(self.path).exists(),
-            )
+        with self.view() as caches:
+            return inspection.stats(self.path, self._database, caches, self._coder.statistics.items)
+
+    def check(self) -> Check:
+        """Read every row and compare it with its checksum; :class:`UnsafeFile` naming what is damaged."""
+        with self._mutex, self._database.one_view():
+            return inspection.check(self.path, self._database, self.layout)
 
     def snapshot(self) -> Path:
         """Write everything into one file beside the database, which later opens read instead of the rows."""
         self._check_writable()
-        with self._mutex:
-            return write_snapshot(self.path, self.layout, self._contents())
+        with self._mutex, self._database.one_view():
+            contents = read_contents(self._database, self.layout, self._database.state())
+            return write_snapshot(self.path, self.layout, contents)
 
     def compact(self) -> None:
         """Drop the tombstones and give the database's free pages back to the file system."""
@@ -299,86 +362,32 @@ class AssociativeMemory:
             self._caches = None
             self._database.compact()
 
-    def _contents(self) -> Contents:
-        with self._database.one_view():
-            return self._database.read(self.layout)
+    @contextmanager
+    def view(self) -> Iterator[Caches]:
+        """Caches of one committed state, which all reads inside the block see."""
+        with self._mutex, self._database.one_view():
+            held, self._caches = self._caches, None  # after an interrupt they are built anew, never used half
+            try:
+                self._caches = current_caches(self.path, self._database, self.layout, held)
+            except UsageError:
+                self._caches = held
+                raise
+            if self._caches is not held and self.readonly:  # the writer may have fitted anew
+                statistics = self._database.statistics(self.layout.code_dim)
+                self._coder = self._coder.with_statistics(statistics)
+            yield self._caches
 
     @contextmanager
-    def _changing(self) -> Iterator[list[Callable[[Caches], None]]]:
-        """A transaction; what is appended to the yielded list is done to the caches after the commit.
+    def _changing(self) -> Iterator[None]:
+        with self._mutex, self._database.transaction():
+            yield
 
-        The caches are away meanwhile: after an interrupt at any point they are built anew, never used half.
-        """
-        with self._mutex:
-            caches, self._caches = self._caches, None
-            updates: list[Callable[[Caches], None]] = []
-            try:
-                with self._database.transaction():
-                    yield updates
-            except SnnDeployError:
-                self._caches = caches  # refused and rolled back: they are as good as before
-                raise
-            if caches is not None:
-                for update in updates:
-                    update(caches)
-            self._caches = caches
-
-    def _recode(self, fitted: SparseCoder | None) -> None:
-        """Use newly fitted statistics, with which every stored code has changed."""
-        if fitted is not None:
-            self._coder, self._caches = fitted, None
-
-    def _loaded(self) -> Caches:
-        """The caches, built from snapshot and database; anew where another process has written since."""
-        version = self._database.data_version()
-        if self._caches is not None and version == self._version:
-            return self._caches
-        with self._database.one_view():
-            # Of a reader: the writer may have fitted anew since this memory was opened.
-            self._coder = self._coder_with(self._database.statistics(self.layout.code_dim))
-            contents = read_snapshot(self.path, self.layout, int(self._database.get("epoch")))
-            if contents is None:
-                contents = self._database.read(self.layout)
-            else:
-                recent = self._database.read(self.layout, contents.last_item, contents.last_edge)
-                contents = joined(contents, recent)
-        try:
-            self._caches = Caches(contents, self.layout.code_dim)
-        except ValueError as error:
-            raise damaged(self.path, str(error)) from error
-        self._version = version
-        return self._caches
-
-    def _coder_with(self, statistics: UnitStatistics) -> SparseCoder:
-        return SparseCoder(self._projection, statistics, self.layout.k)
-
-    def _new_ids(self, count: int, given: Sequence[int] | None) -> list[int]:
-        """Ids for ``count`` new items (inside a transaction): the given ones if free, else the next ones."""
-        following = int(self._database.get("next_id"))
-        if given is None:
-            chosen = list(range(following, following + count))
-        else:
-            chosen = [checked_id(item, f"ids[{position}]") for position, item in enumerate(given)]
-            free = set(self._database.missing(chosen))
-            taken = [item for n, item in enumerate(chosen) if item not in free or item in chosen[:n]]
-            if taken:
-                raise UsageError(
-                    Violation("id in use", f"id {item}", remedy="Forget it first, or choose another.")
-                    for item in taken
-                )
-        if chosen:
-            self._database.set("next_id", max(following, max(chosen) + 1))
-        return chosen
-
-    def _check_known(self, ids: Iterable[int]) -> None:
-        unknown = self._database.missing(ids)
-        if unknown:
-            raise UsageError(
-                Violation(
-                    "no item of this id", f"id {item}", remedy="It was never stored, or it was forgotten."
-                )
-                for item in dict.fromkeys(unknown)
-            )
+    def _slot(self, caches: Caches, id: int) -> int:
+        item = checked_id(id, "id")
+        slot = caches.slots.find(item)
+        if slot < 0:
+            raise storing.unknown_ids([item])
+        return slot
 
     def _check_writable(self) -> None:
         if self.readonly:
@@ -388,12 +397,3 @@ class AssociativeMemory:
 def _single(key: ArrayLike) -> ArrayLike:
     """One key (dim,) as keys (1, dim)."""
     return cast(ArrayLike, [key])
-
-
-def _softmax(cosines: Float32, over: Float32) -> Float32:
-    """exp(beta c) of each of ``cosines`` over the sum of those of ``over``, both nearest first."""
-    if not cosines.size:
-        return cosines
-    weights: Float32 = np.exp(_BETA * (cosines - cosines[0]))
-    weights /= np.exp(_BETA * (over - cosines[0])).sum()
-    return weights

@@ -2,86 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.deploy.memory.codes import Code
-from snn_deploy.deploy.memory.contents import Contents, Ids
-from snn_deploy.deploy.memory.edges import Edges, appended
+from snn_deploy.deploy.memory.compiled import CompiledIndex, compiled
+from snn_deploy.deploy.memory.contents import Contents, EdgeRows, Items, Layout, State
+from snn_deploy.deploy.memory.edges import Edges
+from snn_deploy.deploy.memory.lexical import LexicalIndex
 from snn_deploy.deploy.memory.neighbours import NearestNeighbours
 from snn_deploy.deploy.memory.postings import Postings
-from snn_deploy.deploy.memory.vectors import Float32
+from snn_deploy.deploy.memory.slots import Slots
 
 
 class Caches:
     """Neighbour index, postings and edges over slots, which number the items in the order of their rows.
 
-    A forgotten item leaves a tombstone: its slot stays in every array, and is never returned.
     Raises ValueError for contents that contradict themselves.
     """
 
-    def __init__(self, contents: Contents, code_dim: int) -> None:
-        slots = contents.ids.size
-        self._ids = contents.ids.copy()
-        self._alive = np.ones(slots, np.bool_)
-        self._slot_of = {item: slot for slot, item in enumerate(contents.ids.tolist())}
-        if len(self._slot_of) != slots:
-            raise ValueError("two items of one id")
-        self.neighbours = NearestNeighbours(contents.keys)
-        self.postings = Postings(contents.codes, code_dim)
-        ends = [
-            np.array([self._slot_of.get(item, -1) for item in column.tolist()], np.int64)
-            for column in (contents.sources, contents.targets)
-        ]
-        if any((column < 0).any() for column in ends):
+    def __init__(self, layout: Layout, contents: Contents) -> None:
+        self.layout = layout
+        self.slots = Slots()
+        self.neighbours = NearestNeighbours(layout.dim, layout.index)
+        self.postings = Postings(np.empty((0, layout.k), np.uint16), layout.code_dim)
+        self.edges = Edges()
+        self.state = State()
+        self.masks: dict[str, NDArray[np.bool_]] = {}  # of filters that were asked, until the next change
+        self.notes_checked = False
+        self._compiled: CompiledIndex | None = None
+        self._lexical: LexicalIndex | None = None
+        self.update([], contents.items, contents.edges, contents.state)
+
+    def update(
+        self,
+        removals: Iterable[tuple[int, int | None]],
+        items: Items,
+        edges: EdgeRows,
+        state: State,
+    ) -> None:
+        """Take in what went away and what was appended up to ``state``."""
+        for source, target in removals:
+            self._remove(source, target)
+        self.slots.add(items)
+        self.neighbours.add(items.keys)
+        self.postings.add(items.codes)
+        self.edges.add_slots(items.ids.size)
+        sources, targets = self.slots.of(edges.sources), self.slots.of(edges.targets)
+        if (sources < 0).any() or (targets < 0).any():
             raise ValueError("a link to an item that is not there")
-        self.edges = Edges(slots, ends[0], ends[1], contents.weights)
+        if not (np.isfinite(edges.weights) & (edges.weights > 0)).all():
+            raise ValueError("a link without a weight")
+        self.edges.add(sources, targets, edges.weights, edges.checksums)
+        self.state = state
+        self.masks = {}
+        self._compiled = None
+
+    def _remove(self, source: int, target: int | None) -> None:
+        if target is None:
+            slot = self.slots.forget(source)
+            if slot >= 0:
+                self.edges.forget(slot)
+            return
+        ends = self.slots.find(source), self.slots.find(target)
+        if min(ends) >= 0:
+            self.edges.remove(*ends)
 
     @property
-    def alive(self) -> NDArray[np.bool_]:
-        """Which slots hold an item, bool (slots,)."""
-        return self._alive[: self.postings.size]
+    def current(self) -> bool:
+        """Whether exactly the items and links of ``state`` are held."""
+        held = (self.slots.count, self.slots.checksum_sum, self.edges.count, self.edges.checksum_sum)
+        return held == self.state.associations
 
     @property
-    def tombstones(self) -> int:
-        """Slots of forgotten items."""
-        return self.postings.size - len(self._slot_of)
+    def compiled(self) -> CompiledIndex | None:
+        """Postings and edges as the compiled loops take them; None where there are none."""
+        if self._compiled is None and compiled() is not None:
+            postings = self.postings
+            self._compiled = CompiledIndex(
+                postings.segments, postings.codes, postings.listed, self.layout.code_dim, self.edges.chained
+            )
+        return self._compiled
 
-    def id_at(self, slot: int) -> int:
-        """Id of the item in ``slot``."""
-        return int(self._ids[slot])
+    @property
+    def lexical(self) -> LexicalIndex:
+        """Words of the texts, empty until recalling.py fills it."""
+        if self._lexical is None:
+            self._lexical = LexicalIndex()
+        return self._lexical
 
-    def slot_at(self, item: int) -> int:
-        """Slot of a stored item."""
-        return self._slot_of[item]
+    def overlaps(self, cue: Code) -> NDArray[np.uint16]:
+        """Number of units that each slot's code shares with ``cue``: uint16 (slots,), not to be kept."""
+        fast = self.compiled
+        return self.postings.overlaps(cue) if fast is None else fast.overlaps(cue)
 
-    def allowed(self, ids: Collection[int] | None) -> NDArray[np.bool_] | None:
-        """Slots of ``ids`` (None: of all items) as a mask, or None where every slot is allowed."""
-        if ids is None:
-            return self.alive if self.tombstones else None
-        mask = np.zeros(self.postings.size, np.bool_)
-        mask[[self._slot_of[item] for item in ids if item in self._slot_of]] = True
-        return mask
+    def allowed(self, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """Slots that a recall may return: those of ``mask`` that hold an item; None for every slot."""
+        if mask is None:
+            return self.slots.alive if self.slots.tombstones else None
+        return mask & self.slots.alive
 
-    def add(self, ids: Sequence[int], keys: Float32, codes: Code) -> None:
-        """Append stored items."""
-        start = self.postings.size
-        column: Ids = np.array(ids, np.int64)
-        self._ids = appended(self._ids, start, column)
-        self._alive = appended(self._alive, start, np.ones(len(ids), np.bool_))
-        self.neighbours.add(keys)
-        self.postings.add(codes)
-        self.edges.add_slots(len(ids))
-        self._slot_of.update((item, start + offset) for offset, item in enumerate(ids))
-
-    def link(self, source: int, target: int, weight: float) -> None:
-        """Add or re-weight the edge between two stored items, by id."""
-        self.edges.put(self._slot_of[source], self._slot_of[target], weight)
-
-    def forget(self, item: int) -> None:
-        """Leave a tombstone for a stored item, by id."""
-        slot = self._slot_of.pop(item)
-        self._alive[slot] = False
-        self.edges.forget(slot)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes, lists and edges; keys and ids apart."""
+        return self.postings.nbytes + self.edges.nbytes

@@ -1,4 +1,4 @@
-"""Chains of association, and the baseline that needs none."""
+"""The baseline of every chain: it needs no association, only a table of links."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ def edge_table_chain(memory: AssociativeMemory, key_or_id: ArrayLike | int, hops
     no link. Print it beside every chain result. Ties between edges go to the lower id.
     """
     check_positive(hops, "hops")
-    start, score = memory.resolve(key_or_id)
-    path: list[Hop] = []
-    item = start
-    while len(path) < hops:
-        links = memory.links(item)
-        if not links:
-            return Chain(start, score, "edge-table", tuple(path), "no association")
-        item = links[0].target
-        path.append(Hop(item, 1.0, memory.meta(item)))
-    return Chain(start, score, "edge-table", tuple(path), "hops")
+    with memory.view():
+        start, score = memory.resolve(key_or_id)
+        path: list[Hop] = []
+        item = start
+        while len(path) < hops:
+            links = memory.links(item)
+            if not links:
+                return Chain(start, score, "edge-table", tuple(path), "no association")
+            item = links[0].target
+            path.append(Hop(item, 1.0, memory.meta(item)))
+        return Chain(start, score, "edge-table", tuple(path), "hops")

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_deploy.deploy.memory.compiled import CompiledCoder, compiled
+
 Float32 = NDArray[np.float32]
 Code = NDArray[np.uint16]
 
@@ -46,17 +48,17 @@ class SignedHadamard:
         words = np.random.PCG64(seed).random_raw(-(-(blocks + 1) * self.order // 64))
         bits = np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little")
         signs = 1.0 - 2.0 * bits[: (blocks + 1) * self.order].astype(np.float32)
-        self._signs: Float32 = signs.astype(np.float32).reshape(blocks + 1, self.order)
+        self.signs: Float32 = signs.astype(np.float32).reshape(blocks + 1, self.order)
 
     def project(self, keys: Float32) -> Float32:
         """Projection of unit keys (samples, dim): float32 (samples, units)."""
         samples = keys.shape[0]
-        blocks = self._signs.shape[0] - 1
+        blocks = self.signs.shape[0] - 1
         mixed = np.zeros((self.order, samples), dtype=np.float32)
-        mixed[: self.dim] = keys.T * self._signs[0, : self.dim, None]
+        mixed[: self.dim] = keys.T * self.signs[0, : self.dim, None]
         _transform(mixed)
         fields = np.empty((self.order, samples, blocks), dtype=np.float32)
-        np.multiply(mixed[:, :, None], self._signs[1:].T[:, None, :], out=fields)
+        np.multiply(mixed[:, :, None], self.signs[1:].T[:, None, :], out=fields)
         _transform(fields.reshape(self.order, samples * blocks))
         by_unit = fields.transpose(1, 2, 0)
         return np.ascontiguousarray(by_unit.reshape(samples, blocks * self.order)[:, : self.units])
@@ -94,12 +96,7 @@ class UnitStatistics:
     @staticmethod
     def fit(projection: SignedHadamard, keys: Float32) -> UnitStatistics:
         """Mean and standard deviation of each unit over ``keys`` (samples, dim), at least one sample."""
-        total = np.zeros(projection.units)
-        squares = np.zeros(projection.units)
-        for chunk in _chunks(keys):
-            fields = projection.project(chunk).astype(np.float64)
-            total += fields.sum(axis=0)
-            squares += (fields * fields).sum(axis=0)
+        total, squares = field_sums(projection, keys)
         samples = keys.shape[0]
         mean = total / samples
         deviation = np.sqrt(np.maximum(squares / samples - mean * mean, 0.0))
@@ -110,16 +107,44 @@ class UnitStatistics:
         return UnitStatistics(mean.astype(np.float32), scale.astype(np.float32), samples)
 
 
-@dataclass(frozen=True, eq=False)
+def field_sums(
+    projection: SignedHadamard, keys: Float32, *, use_compiled: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum and sum of squares of each unit's projection over ``keys`` (samples, dim): float64 (units,)."""
+    if use_compiled and compiled() is not None:
+        plain = UnitStatistics.unfitted(projection.units)
+        return CompiledCoder(projection.signs, plain.mean, plain.scale, projection.dim, 1).field_sums(keys)
+    total, squares = np.zeros(projection.units), np.zeros(projection.units)
+    for chunk in _chunks(keys):
+        for field in projection.project(chunk).astype(np.float64):  # one by one, in the order of the C code
+            total += field
+            squares += field * field
+    return total, squares
+
+
 class SparseCoder:
     """Keys to codes: projection, z-score, ``k`` winners. Ties go to the lower unit."""
 
-    projection: SignedHadamard
-    statistics: UnitStatistics
-    k: int
+    def __init__(
+        self, projection: SignedHadamard, statistics: UnitStatistics, k: int, *, use_compiled: bool = True
+    ) -> None:
+        self.projection = projection
+        self.statistics = statistics
+        self.k = k
+        self._compiled: CompiledCoder | None = None
+        if use_compiled and compiled() is not None:
+            self._compiled = CompiledCoder(
+                projection.signs, statistics.mean, statistics.scale, projection.dim, k
+            )
+
+    def with_statistics(self, statistics: UnitStatistics) -> SparseCoder:
+        """The same projection and winners with other unit statistics."""
+        return SparseCoder(self.projection, statistics, self.k)
 
     def encode(self, keys: Float32) -> Code:
         """Codes of unit keys (samples, dim): uint16 (samples, k), each row strictly increasing."""
+        if self._compiled is not None:
+            return self._compiled.encode(keys)
         codes = np.empty((keys.shape[0], self.k), dtype=np.uint16)
         start = 0
         for chunk in _chunks(keys):

@@ -25,11 +25,12 @@ from snn_deploy.deploy.memory.caches import Caches
 from snn_deploy.deploy.memory.codes import Code, active_winners
 
 VOTE_THRESHOLD = 0.8  # of the best overlap
+NOWHERE = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Cue:
-    """What a hop starts from: a code, and the slot of the item that it is the code of."""
+    """What a hop starts from: a code, and the slot of the item that it is the code of, or NOWHERE."""
 
     code: Code
     slot: int
@@ -43,18 +44,48 @@ class Recalled:
     overlap: float
 
 
-def threshold_hop(cue: Cue, caches: Caches, k: int, code_dim: int) -> Recalled | None:
+@dataclass(frozen=True)
+class Walk:
+    """Slots and overlaps of the hops that were made, and why there were no more: ``hops`` (all were
+    made), ``confidence`` or ``no association``."""
+
+    slots: list[int]
+    overlaps: list[float]
+    stopped: str
+
+
+def walk(cue: Cue, caches: Caches, hops: int, policy: str, stop: float) -> Walk:
+    """At most ``hops`` hops of a policy, ended before one whose overlap is below ``stop``."""
+    fast = caches.compiled
+    if policy == "threshold" and fast is not None and cue.code.size == caches.layout.k:
+        slots, shared, last = fast.chain(cue.code, cue.slot, hops, stop, VOTE_THRESHOLD)
+        why = "hops" if len(slots) == hops else "confidence" if last else "no association"
+        return Walk(slots, [overlap / caches.layout.k for overlap in shared], why)
+    path: list[int] = []
+    overlaps: list[float] = []
+    while len(path) < hops:
+        recalled = POLICIES[policy](cue, caches)
+        if recalled is None or recalled.overlap < stop:
+            return Walk(path, overlaps, "no association" if recalled is None else "confidence")
+        cue = recalled.cue
+        path.append(cue.slot)
+        overlaps.append(recalled.overlap)
+    return Walk(path, overlaps, "hops")
+
+
+def threshold_hop(cue: Cue, caches: Caches) -> Recalled | None:
     """Vote of the best-matching stored cues; ``overlap`` is the best cue's, a fraction of k.
 
     A stored cue that matches exactly votes alone, and among several exact ones (equal codes) the item
     that the chain stands on. Equal votes go to the item that was stored first.
     """
-    overlap = caches.postings.overlaps(cue.code) * caches.edges.linked
+    k = caches.layout.k
+    overlap = caches.overlaps(cue.code) * caches.edges.linked
     best = int(overlap.max(initial=0))
     if best == 0:
         return None
     voters = np.flatnonzero(overlap >= (best if best == k else VOTE_THRESHOLD * best))
-    if best == k and overlap[cue.slot] == k:
+    if best == k and cue.slot != NOWHERE and overlap[cue.slot] == k:
         voters = np.array([cue.slot])
     votes: dict[int, float] = {}
     for voter in voters.tolist():
@@ -64,20 +95,20 @@ def threshold_hop(cue: Cue, caches: Caches, k: int, code_dim: int) -> Recalled |
     return Recalled(Cue(caches.postings.codes[winner], winner), best / k)
 
 
-def hebbian_field(cue: Code, caches: Caches, code_dim: int) -> NDArray[np.float64]:
+def hebbian_field(cue: Code, caches: Caches) -> NDArray[np.float64]:
     """W c of the linear Hebbian matrix: float64 (code_dim,), exact while the sums stay below 2^53 units."""
-    strength = caches.postings.overlaps(cue)[caches.edges.sources] * caches.edges.weights
+    strength = caches.overlaps(cue)[caches.edges.sources] * caches.edges.weights
     active = np.flatnonzero(strength)
     codes = caches.postings.codes[caches.edges.targets[active]]
     votes = np.repeat(strength[active], codes.shape[1])
-    field: NDArray[np.float64] = np.bincount(codes.ravel(), votes, code_dim).astype(np.float64)
+    field: NDArray[np.float64] = np.bincount(codes.ravel(), votes, caches.layout.code_dim).astype(np.float64)
     return field
 
 
-def willshaw_field(cue: Code, caches: Caches, code_dim: int) -> NDArray[np.float64]:
+def willshaw_field(cue: Code, caches: Caches) -> NDArray[np.float64]:
     """W c of the clipped 1-bit matrix: for each unit, the number of active cue units it is paired with."""
-    edges, codes = caches.edges, caches.postings.codes
-    touched = np.flatnonzero((caches.postings.overlaps(cue) > 0)[edges.sources] & (edges.weights != 0.0))
+    edges, codes, code_dim = caches.edges, caches.postings.codes, caches.layout.code_dim
+    touched = np.flatnonzero((caches.overlaps(cue) > 0)[edges.sources] & (edges.weights != 0.0))
     place = np.full(code_dim, -1, np.int32)
     place[cue] = np.arange(cue.size)
     rows = place[codes[edges.sources[touched]]]
@@ -88,26 +119,26 @@ def willshaw_field(cue: Code, caches: Caches, code_dim: int) -> NDArray[np.float
     return field
 
 
-def hebbian_hop(cue: Cue, caches: Caches, k: int, code_dim: int) -> Recalled | None:
+def hebbian_hop(cue: Cue, caches: Caches) -> Recalled | None:
     """The k winners of W c go on as they are; ``overlap`` is theirs with the nearest stored code."""
-    return _settled(hebbian_field(cue.code, caches, code_dim), caches, k)
+    return _settled(hebbian_field(cue.code, caches), caches)
 
 
-def willshaw_hop(cue: Cue, caches: Caches, k: int, code_dim: int) -> Recalled | None:
+def willshaw_hop(cue: Cue, caches: Caches) -> Recalled | None:
     """As :func:`hebbian_hop`, with the clipped matrix."""
-    return _settled(willshaw_field(cue.code, caches, code_dim), caches, k)
+    return _settled(willshaw_field(cue.code, caches), caches)
 
 
-def _settled(field: NDArray[np.float64], caches: Caches, k: int) -> Recalled | None:
-    code = active_winners(field, k)
+def _settled(field: NDArray[np.float64], caches: Caches) -> Recalled | None:
+    code = active_winners(field, caches.layout.k)
     if not code.size:
         return None
-    overlap = caches.postings.overlaps(code) * caches.alive
+    overlap = caches.overlaps(code) * caches.slots.alive
     slot = int(overlap.argmax())
-    return Recalled(Cue(code, slot), int(overlap[slot]) / k)
+    return Recalled(Cue(code, slot), int(overlap[slot]) / caches.layout.k)
 
 
-HopPolicy = Callable[[Cue, Caches, int, int], Recalled | None]
+HopPolicy = Callable[[Cue, Caches], Recalled | None]
 POLICIES: dict[str, HopPolicy] = {
     "threshold": threshold_hop,
     "hebbian": hebbian_hop,

@@ -1,15 +1,19 @@
 """Snapshot of a memory's contents, so that opening reads one file instead of a million rows.
 
 A snapshot is a derived cache beside the database: it may be deleted at any time, and anything wrong with
-it (damage, another database, an older epoch) only means that it is not used.
+it (damage, another database, an older or newer state) only means that it is not used. What it holds is
+never trusted for being there: extended by the rows that came after it, it must give the counts and sums
+of checksums that the database states (contents.State), or it is put aside.
 
     line 1   BLAKE2b of all that follows, in hexadecimal
-    line 2   JSON: magic, uuid, epoch, last_item, last_edge, arrays [[name, dtype, shape], ...]
+    line 2   JSON: magic, uuid, state, arrays [[name, dtype, shape], ...]
     rest     the arrays' bytes, one after the other
 """
 
 from __future__ import annotations
 
+import dataclasses
+import glob
 import hashlib
 import json
 import logging
@@ -20,12 +24,15 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.deploy.memory.contents import Contents, Layout
+from snn_deploy.deploy.memory.contents import Contents, EdgeRows, Items, Layout, State
 from snn_deploy.errors import BackendUnavailable
 
-_MAGIC = "snn-deploy memory snapshot 1"
+_MAGIC = "snn-deploy memory snapshot 2"
 _HEADER_MAX = 65536
-_ARRAYS = {"ids": "<i8", "keys": "<f4", "codes": "<u2", "sources": "<i8", "targets": "<i8", "weights": "<f8"}
+_ITEM_ARRAYS = {"rows": "<i8", "ids": "<i8", "checksums": "<u4", "notes": "<u4", "keys": "", "codes": "<u2"}
+_EDGE_ARRAYS = {"sources": "<i8", "targets": "<i8", "weights": "<f8", "checksums": "<u4"}
+_KEY_FORMS = ("|u1", "<i2", "<f4")
+_READ_AT_ONCE = 1 << 24
 _log = logging.getLogger(__name__)
 
 
@@ -34,28 +41,37 @@ def snapshot_path(store: Path) -> Path:
     return store.with_name(store.name + ".snapshot")
 
 
+def remove_orphans(store: Path) -> None:
+    """Delete what writers that were killed while writing a snapshot left behind; only one writer may call."""
+    target = snapshot_path(store)
+    for path in target.parent.glob(f"{glob.escape(target.name)}.*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def write_snapshot(store: Path, layout: Layout, contents: Contents) -> Path:
     """Write the snapshot whole or not at all: temporary file, fsync, rename, fsync of the folder."""
-    arrays = {name: getattr(contents, name).astype(dtype) for name, dtype in _ARRAYS.items()}
+    arrays = []
+    for group, value in ((_ITEM_ARRAYS, contents.items), (_EDGE_ARRAYS, contents.edges)):
+        for name in group:
+            array = np.ascontiguousarray(getattr(value, name))
+            arrays.append((name, array.astype(array.dtype.newbyteorder("<"), copy=False)))
     header = {
         "magic": _MAGIC,
         "uuid": layout.uuid,
-        "epoch": contents.epoch,
-        "last_item": contents.last_item,
-        "last_edge": contents.last_edge,
-        "arrays": [[name, _ARRAYS[name], array.shape] for name, array in arrays.items()],
+        "state": dataclasses.asdict(contents.state),
+        "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays],
     }
     line = json.dumps(header).encode("ascii") + b"\n"
     digest = hashlib.blake2b(line)
-    for array in arrays.values():
-        digest.update(array.tobytes())
+    for _, array in arrays:
+        digest.update(array.data)
     target = snapshot_path(store)
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
             stream.write(digest.hexdigest().encode("ascii") + b"\n" + line)
-            for array in arrays.values():
-                stream.write(array.tobytes())
+            for _, array in arrays:
+                stream.write(array.data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
@@ -81,8 +97,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_snapshot(store: Path, layout: Layout, epoch: int) -> Contents | None:
-    """The snapshot's contents, or None where there is none that fits this database at this epoch."""
+def read_snapshot(store: Path, layout: Layout) -> Contents | None:
+    """The snapshot's contents, or None where there is none of this database that is whole."""
     path = snapshot_path(store)
     try:
         with path.open("rb") as stream:
@@ -90,47 +106,51 @@ def read_snapshot(store: Path, layout: Layout, epoch: int) -> Contents | None:
             line = stream.readline(_HEADER_MAX)
             header = json.loads(line)
             if header["magic"] != _MAGIC or header["uuid"] != layout.uuid:
-                raise ValueError("it belongs to another database")
-            if header["epoch"] != epoch:
-                _log.info("%s: outdated snapshot ignored", path)
-                return None
+                raise ValueError("it belongs to another database, or to another release")
             shapes = _checked_shapes(header["arrays"], layout)
-            size = sum(np.dtype(_ARRAYS[name]).itemsize * math.prod(shape) for name, shape in shapes.items())
+            size = sum(np.dtype(kind).itemsize * math.prod(shape) for _, kind, shape in shapes)
             if path.stat().st_size != stream.tell() + size:
                 raise ValueError("its size is not what its header says")
-            payload = stream.read(size)
-        digest = hashlib.blake2b(line)
-        digest.update(payload)
+            digest = hashlib.blake2b(line)
+            arrays = [_read_array(stream, digest, kind, shape) for _, kind, shape in shapes]
         if digest.hexdigest().encode("ascii") + b"\n" != checksum:
             raise ValueError("its checksum does not match")
-        arrays: dict[str, Any] = {}
-        offset = 0
-        for name, shape in shapes.items():
-            count = math.prod(shape)
-            arrays[name] = np.frombuffer(payload, _ARRAYS[name], count, offset).reshape(shape)
-            offset += arrays[name].nbytes
-        return Contents(
-            **arrays, epoch=epoch, last_item=int(header["last_item"]), last_edge=int(header["last_edge"])
-        )
+        state = State(**{name: int(value) for name, value in header["state"].items()})
+        split = len(_ITEM_ARRAYS)
+        return Contents(Items(*arrays[:split]), EdgeRows(*arrays[split:]), state)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _log.warning("%s: damaged snapshot ignored, caches are rebuilt from the database: %s", path, error)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        _log.warning("%s: snapshot not used, caches are rebuilt from the database: %s", path, error)
         return None
 
 
-def _checked_shapes(found: Any, layout: Layout) -> dict[str, tuple[int, ...]]:
-    """Shapes by name, in file order; ValueError unless they are those of this layout."""
-    shapes = {name: tuple(int(size) for size in shape) for name, _, shape in found}
-    items, edges = shapes["ids"][0], shapes["sources"][0]
-    expected = {
-        "ids": (items,),
-        "keys": (items, layout.dim),
-        "codes": (items, layout.k),
-        "sources": (edges,),
-        "targets": (edges,),
-        "weights": (edges,),
-    }
-    if shapes != expected or list(shapes) != list(_ARRAYS) or items < 0 or edges < 0:
-        raise ValueError("its arrays do not fit the memory's layout")
-    return shapes
+def _read_array(stream: Any, digest: Any, kind: str, shape: tuple[int, ...]) -> Any:
+    array: Any = np.empty(shape, np.dtype(kind).newbyteorder("="))
+    if array.size:
+        view = memoryview(array).cast("B")
+        for start in range(0, len(view), _READ_AT_ONCE):
+            part = view[start : start + _READ_AT_ONCE]
+            if stream.readinto(part) != len(part):
+                raise ValueError("it ends early")
+            digest.update(part)
+    return array
+
+
+def _checked_shapes(found: Any, layout: Layout) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Name, type and shape of each array, in file order; ValueError unless they are those of this layout."""
+    arrays = [(str(name), str(kind), tuple(int(size) for size in shape)) for name, kind, shape in found]
+    wanted = [*_ITEM_ARRAYS.items(), *_EDGE_ARRAYS.items()]
+    if [name for name, _, _ in arrays] != [name for name, _ in wanted]:
+        raise ValueError("its arrays are not those of a memory")
+    items, edges = arrays[0][2][0], arrays[len(_ITEM_ARRAYS)][2][0]
+    widths = {"keys": (layout.dim,), "codes": (layout.k,)}
+    for place, ((name, kind, shape), (_, form)) in enumerate(zip(arrays, wanted, strict=True)):
+        count = items if place < len(_ITEM_ARRAYS) else edges
+        if (
+            kind not in ((form,) if form else _KEY_FORMS)
+            or count < 0
+            or shape != (count, *widths.get(name, ()))
+        ):
+            raise ValueError("its arrays do not fit the memory's layout")
+    return arrays

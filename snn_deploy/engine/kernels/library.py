@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_char_p, c_float, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -106,6 +106,16 @@ _FUNCTIONS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "snn_free_workspace": ((c_void_p, c_void_p), None),
     "snn_run": ((POINTER(Network), POINTER(Job), c_char_p, c_void_p), c_int32),
     "snn_load_and_add": ((c_char_p, c_int32, c_int32), c_int32),
+    # memory.c; deploy/memory/compiled.py holds its structures
+    "snn_memory_encode": ((c_void_p, c_void_p, c_int64, c_void_p), c_int32),
+    "snn_memory_sum_fields": ((c_void_p, c_void_p, c_int64, c_void_p, c_void_p), c_int32),
+    "snn_memory_lists": ((c_void_p, *(c_int64,) * 4, c_void_p, c_void_p), None),
+    "snn_memory_overlaps": ((c_void_p, c_void_p, c_int64), None),
+    "snn_memory_chain": (
+        (c_void_p, c_void_p, c_int32, c_int64, c_double, c_double, c_void_p, c_void_p, POINTER(c_int32)),
+        c_int64,
+    ),
+    "snn_memory_products": ((c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p), None),
 }
 #: More sizes than an object of any version writes.
 _MOST_STRUCTURES = 256

@@ -40,6 +40,10 @@ with AssociativeMemory.open(sys.argv[1], 24, 512, 12, fit_at=(16, 64)) as memory
             print("forget", n - 3, flush=True)
         if n % 11 == 0:
             memory.snapshot()
+        if n % 13 == 0:
+            memory.compact()
+        if n % 17 == 0:
+            memory.store(np.random.default_rng(n).normal(size=24), meta={"n": n}, id=n, upsert=True)
 """
 
 
@@ -264,17 +268,23 @@ def test_foreign_files_are_unsafe_and_stay_as_they_were(tmp_path: Path) -> None:
     [
         ("PRAGMA user_version=99", "another release"),
         ("DELETE FROM settings WHERE name='seed'", "'seed' is missing"),
-        ("UPDATE settings SET value='x' WHERE name='dim'", "impossible layout"),
-        ("UPDATE settings SET value=600 WHERE name='k'", "impossible layout"),
-        ("UPDATE settings SET value=x'00' WHERE name='mean'", "'mean' is not 512"),
-        ("UPDATE settings SET value='{' WHERE name='fit_at'", "fit_at"),
-        ("UPDATE settings SET value='other' WHERE name='projection'", "unknown projection"),
+        ("UPDATE settings SET value=600 WHERE name='k'", "'k' does not match its checksum"),
+        ("UPDATE settings SET value=zeroblob(2048) WHERE name='mean'", "'mean' does not match"),
+        ("UPDATE state SET items=299", "counters do not match"),
+        ("DELETE FROM state", "0 rows of counters"),
         ("UPDATE items SET key=x'0000' WHERE id=3", "keys and codes"),
-        ("UPDATE items SET key=zeroblob(96) WHERE id=3", "not unit vectors"),
-        ("UPDATE items SET code=zeroblob(24) WHERE id=3", "out of order"),
-        ("UPDATE items SET meta='{' WHERE id=3", "not JSON"),
-        ("UPDATE edges SET target=777", "not there"),
-        ("DROP TABLE edges", "edges"),
+        ("UPDATE items SET key=zeroblob(96) WHERE id=3", "row 3.*checksum"),
+        ("UPDATE items SET code=zeroblob(24) WHERE id=3", "row 3.*checksum"),
+        ("UPDATE items SET id=999 WHERE id=3", "row 3.*checksum"),
+        ("UPDATE notes SET meta='{\"n\": 5}' WHERE row=3", "row 3.*checksum"),
+        ("DELETE FROM notes WHERE row=3", "note that was written is not there"),
+        ("DELETE FROM items WHERE id=3", "not there"),  # item 2 is linked to it
+        ("DELETE FROM edges WHERE source=3", "not those that were written"),
+        ("UPDATE edges SET target=777 WHERE source=3", "link 3.*checksum"),
+        ("UPDATE edges SET weight=2 WHERE source=3", "link 3.*checksum"),
+        ("DROP TABLE edges", "one is missing"),
+        ("CREATE VIEW endless AS SELECT 1", "view endless"),
+        ("CREATE TRIGGER t AFTER INSERT ON items BEGIN DELETE FROM items; END", "trigger t"),
     ],
 )
 def test_contents_that_break_the_format_are_unsafe(filled: Path, statement: str, message: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.deploy.memory.caches import Caches
-from snn_deploy.deploy.memory.contents import Contents
+from snn_deploy.deploy.memory.contents import Contents, EdgeRows, Items, Layout, State
 from snn_deploy.deploy.memory.hops import Cue, hebbian_field, threshold_hop, willshaw_field
 
 UNITS, K, ITEMS, EDGES = 256, 9, 300, 700
@@ -26,20 +26,26 @@ def edges() -> dict[tuple[int, int], float]:
 
 
 def caches_of(codes: np.ndarray, edges: dict[tuple[int, int], float]) -> Caches:
-    rng = np.random.default_rng(7)
     pairs = np.array(sorted(edges), dtype=np.int64).reshape(-1, 2)
-    contents = Contents(
-        ids=np.arange(len(codes), dtype=np.int64),
-        keys=rng.normal(size=(len(codes), 4)).astype(np.float32),
-        codes=codes,
-        sources=pairs[:, 0],
-        targets=pairs[:, 1],
-        weights=np.array([edges[a, b] for a, b in pairs.tolist()], dtype=np.float64),
-        epoch=0,
-        last_item=len(codes),
-        last_edge=len(edges),
-    )
-    return Caches(contents, UNITS)
+    layout = Layout(dim=4, code_dim=UNITS, k=codes.shape[1], seed=0, fit_at=(), uuid="")
+    weights = np.array([edges[a, b] for a, b in pairs.tolist()], dtype=np.float64)
+    links = EdgeRows(pairs[:, 0], pairs[:, 1], weights, np.zeros(len(edges), np.uint32))
+    return Caches(layout, Contents(items_of(codes, 0), links, State()))
+
+
+def items_of(codes: np.ndarray, first: int) -> Items:
+    ids = np.arange(first, first + len(codes), dtype=np.int64)
+    zeros = np.zeros(len(codes), np.uint32)
+    keys = np.random.default_rng(7).normal(size=(len(codes), 4)).astype(np.float32)
+    return Items(ids, ids, zeros, zeros, keys, codes)
+
+
+def link(caches: Caches, pairs: dict[tuple[int, int], float]) -> None:
+    """As a writer does: a link that is there is removed first."""
+    ends = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+    weights = np.array([pairs[a, b] for a, b in ends.tolist()])
+    rows = EdgeRows(ends[:, 0], ends[:, 1], weights, np.zeros(len(ends), np.uint32))
+    caches.update(ends.tolist(), items_of(np.empty((0, K), np.uint16), 0), rows, State())
 
 
 def k_hot(code: np.ndarray) -> np.ndarray:
@@ -64,7 +70,7 @@ def cues(codes: np.ndarray) -> list[np.ndarray]:
 
 def test_hebbian_field_is_the_dense_product(codes: np.ndarray, edges: dict[tuple[int, int], float]) -> None:
     caches, matrix = caches_of(codes, edges), dense(codes, edges)
-    fields = [(hebbian_field(cue, caches, UNITS), matrix @ k_hot(cue)) for cue in cues(codes)]
+    fields = [(hebbian_field(cue, caches), matrix @ k_hot(cue)) for cue in cues(codes)]
     assert all(np.array_equal(found, expected) for found, expected in fields)
     assert len({expected.tobytes() for _, expected in fields}) == len(fields)
     assert all(expected.any() for _, expected in fields)
@@ -74,7 +80,7 @@ def test_willshaw_field_is_the_clipped_product(
     codes: np.ndarray, edges: dict[tuple[int, int], float]
 ) -> None:
     caches, matrix = caches_of(codes, edges), dense(codes, edges) > 0
-    fields = [(willshaw_field(cue, caches, UNITS), matrix @ k_hot(cue)) for cue in cues(codes)]
+    fields = [(willshaw_field(cue, caches), matrix @ k_hot(cue)) for cue in cues(codes)]
     assert all(np.array_equal(found, expected) for found, expected in fields)
     assert matrix.mean() < 0.9  # not saturated: clipping everything to 1 would not pass
     assert any(expected.max() > 1 for _, expected in fields)
@@ -84,21 +90,20 @@ def test_identities_hold_while_items_and_edges_come_and_go(
     codes: np.ndarray, edges: dict[tuple[int, int], float]
 ) -> None:
     caches = caches_of(codes[:200], {pair: w for pair, w in edges.items() if max(pair) < 200})
-    caches.add(list(range(200, ITEMS)), np.ones((100, 4), np.float32), codes[200:])
-    for (a, b), weight in edges.items():
-        caches.link(a, b, weight)  # old ones again, with the same weight
+    nothing = EdgeRows(*(np.empty(0, kind) for kind in (np.int64, np.int64, np.float64, np.uint32)))
+    caches.update([], items_of(codes[200:], 200), nothing, State())
+    link(caches, edges)  # old ones again, with the same weight
     forgotten = {3, 7, 250, 299}
-    for item in sorted(forgotten):
-        caches.forget(item)
+    none = items_of(np.empty((0, K), np.uint16), 0)
+    caches.update([(item, None) for item in sorted(forgotten)], none, nothing, State())
     changed = {pair: 2.5 for pair in list(edges)[::9] if not forgotten & set(pair)}
-    for (a, b), weight in changed.items():
-        caches.link(a, b, weight)
+    link(caches, changed)
     left = {pair: w for pair, w in {**edges, **changed}.items() if not forgotten & set(pair)}
     assert 0 < len(left) < len(edges)
     matrix = dense(codes, left)
     for cue in cues(codes):
-        assert np.array_equal(hebbian_field(cue, caches, UNITS), matrix @ k_hot(cue))
-        assert np.array_equal(willshaw_field(cue, caches, UNITS), (matrix > 0) @ k_hot(cue))
+        assert np.array_equal(hebbian_field(cue, caches), matrix @ k_hot(cue))
+        assert np.array_equal(willshaw_field(cue, caches), (matrix > 0) @ k_hot(cue))
 
 
 def test_threshold_hop_follows_the_best_cue_under_noise(codes: np.ndarray) -> None:
@@ -110,7 +115,7 @@ def test_threshold_hop_follows_the_best_cue_under_noise(codes: np.ndarray) -> No
         kept = rng.choice(codes[n], K - 3, replace=False)
         others = rng.choice(np.setdiff1d(np.arange(UNITS), codes[n]), 3, replace=False)
         cue = np.sort(np.concatenate((kept, others))).astype(np.uint16)
-        recalled = threshold_hop(Cue(cue, 0), caches, K, UNITS)
+        recalled = threshold_hop(Cue(cue, 0), caches)
         assert recalled is not None
         overlaps = [len(set(cue.tolist()) & set(code.tolist())) for code in codes]
         assert recalled.overlap == max(overlaps) / K
@@ -123,10 +128,10 @@ def test_an_exact_cue_outvotes_any_number_of_near_ones() -> None:
     base = np.arange(10)
     codes = np.array([base, [*base[:9], 11], [*base[:9], 12], np.arange(100, 110), np.arange(200, 210)])
     caches = caches_of(codes.astype(np.uint16), {(0, 3): 1.0, (1, 4): 1.0, (2, 4): 1.0})
-    recalled = threshold_hop(Cue(codes[0].astype(np.uint16), 0), caches, 10, UNITS)
+    recalled = threshold_hop(Cue(codes[0].astype(np.uint16), 0), caches)
     assert recalled is not None and recalled.cue.slot == 3
     half_way = np.array([*base[:9], 13], np.uint16)  # equally near to all three: two votes against one
-    recalled = threshold_hop(Cue(half_way, 0), caches, 10, UNITS)
+    recalled = threshold_hop(Cue(half_way, 0), caches)
     assert recalled is not None and (recalled.cue.slot, recalled.overlap) == (4, 0.9)
 
 
@@ -134,5 +139,5 @@ def test_equal_codes_are_told_apart_by_where_the_chain_stands() -> None:
     codes = np.array([np.arange(10), np.arange(10), np.arange(100, 110), np.arange(200, 210)], np.uint16)
     caches = caches_of(codes, {(0, 2): 1.0, (1, 3): 5.0})
     for slot, target in ((0, 2), (1, 3)):
-        recalled = threshold_hop(Cue(codes[slot], slot), caches, 10, UNITS)
+        recalled = threshold_hop(Cue(codes[slot], slot), caches)
         assert recalled is not None and recalled.cue.slot == target

@@ -48,6 +48,8 @@ def format_checks(network: NetworkDescription, formats: Integers | None) -> list
                 source=codes.source,
             )
         )
+    graded = [(source.name, source.message_bits) for source in network.sources if source.message_bits]
+    found += against("graded_payload_bits", formats.graded_payload_bits, graded, "Use narrower graded input.")
     return found + _layer_formats(network.layers, formats)
 
 

@@ -32,6 +32,12 @@ def index_width(neurons: int, encoding: SynapseEncoding) -> int:
     return min((code for code in encoding.index_bits.values if code >= needed), default=needed)
 
 
+def synapse_bits(group: SynapseGroup, encoding: SynapseEncoding) -> int:
+    """Bits of one synapse without its index: weight, delay, and the tag that the encoding always keeps."""
+    delay = max(group.delay.bit_length(), encoding.delay_bits.low)
+    return group.weight_bits + delay + encoding.tag_bits.low
+
+
 @dataclass(frozen=True)
 class GroupMemory:
     """One synapse group on one core.
@@ -62,7 +68,6 @@ def group_memory(group: SynapseGroup, start: int, stop: int, encoding: SynapseEn
     targets, zeros included, and the sparse form the nonzero synapses, each with its index.
     """
     targets = stop - start
-    base = group.weight_bits + group.delay.bit_length()
     if group.indptr is None:  # all sources alike: one axon stands for all
         axons, synapses, counts = group.sources, group.sources * targets, np.array([targets], dtype=np.int64)
         copies = group.sources
@@ -71,6 +76,7 @@ def group_memory(group: SynapseGroup, start: int, stop: int, encoding: SynapseEn
         axons, synapses, copies = int(np.count_nonzero(counts)), int(counts.sum()), 1
     if encoding is None:
         return GroupMemory(group.name, axons, synapses, 0, 0)
+    base = synapse_bits(group, encoding)
     row = int(axon_bits(np.array(targets), base, encoding))
     with_index = base + index_width(targets, encoding)
     sparse = int(axon_bits(counts, with_index, encoding).sum()) * copies
@@ -82,7 +88,7 @@ def fetched_bits(
 ) -> IntArray:
     """Bits that one spike of each source reads from the memory of that core, shape (sources,)."""
     counts = group.axon_synapses(start, stop)
-    base = group.weight_bits + group.delay.bit_length()
+    base = synapse_bits(group, encoding)
     if form == "dense":
         row = axon_bits(np.array(stop - start), base, encoding)
         return np.asarray(np.where(counts > 0, row, 0), dtype=np.int64)

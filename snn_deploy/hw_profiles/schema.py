@@ -107,10 +107,9 @@ class Integers(Strict):
     bias_mantissa: Integer
     bias_exp: Integer
     delay: Annotated[Span, has_unit("steps")]
-    refractory: Annotated[Span, has_unit("steps")] | None = None
     state_bits: Bits
     accumulator_bits: Bits
-    graded_payload_bits: Bits | None = None
+    graded_payload_bits: Annotated[Limit, has_unit("bit")] | None = None
 
     def weights(self, sign_mode: SignMode) -> Span:
         """The weights that a synapse group of that sign mode can hold at full width."""
@@ -160,8 +159,6 @@ class EnergyTable(Strict):
 class Arithmetic(Strict):
     """Energy of one arithmetic operation or memory access, in pJ, for the dense baselines."""
 
-    fp32_add: Picojoule
-    fp32_mul: Picojoule
     fp32_mac: Picojoule
     int8_add: Picojoule
     int8_mac: Picojoule
@@ -210,8 +207,6 @@ class TimeTable(Strict):
     spike: Nanosecond | None = None
     packet_in: Nanosecond | None = None
     packet_out: Nanosecond | None = None
-    hop_ew: Nanosecond | None = None
-    hop_ns: Nanosecond | None = None
     barrier: tuple[Annotated[Point, has_unit("ns")], ...] = ()
 
 

@@ -14,6 +14,7 @@ from snn_deploy.convert.frontends import read_model
 from snn_deploy.convert.frontends.lavadl.kinds import KINDS
 from snn_deploy.convert.lowering import supported
 from snn_deploy.convert.support import OUTCOMES, frameworks, matrix, net_layers
+from snn_deploy.deploy import backends
 from tests import net_files as net
 from tests.conformance.cases import NAMES
 from tests.conformance.frameworks import FRAMEWORKS
@@ -82,7 +83,7 @@ def test_the_command_prints_it():
     table, exporters, quirks, layers = (block.splitlines() for block in printed.split("\n\n"))
     assert len(table) == 1 + len(document["primitives"]) == 1 + len(matrix(ENGINES))
     lif = next(line for line in table if line.startswith("LIF ")).split()[1:]
-    assert lif == ["exact"] * 5 + ["refused", "-"] + ["yes"] * 3
+    assert lif == ["exact"] * 5 + ["refused", "-"] + ["yes"] * len(backends.certified())
     for name, entry in frameworks().items():
         assert any(line.startswith(f"{name} ({entry['package']})") for line in exporters)
     assert len(quirks) == 1 + len(document["quirks"]) > 4

@@ -134,3 +134,24 @@ def test_the_mean_rate_uses_each_sources_own_spikes() -> None:
     )
     row = finding(fit(network, LOIHI1, activity=activity), "u_overflow_at_mean_rate")
     assert row.used == pytest.approx(64 * (10 * 1.0 + 100 * 0.25))
+
+
+def test_graded_input_wider_than_a_message_does_not_fit() -> None:
+    network = replace(chain(4, 3), sources=(Source("in", 4, message_bits=33),))
+    assert finding(fit(network, load("loihi2")), "graded_payload_bits").verdict == "over"
+    narrow = replace(chain(4, 3), sources=(Source("in", 4, message_bits=8),))
+    assert finding(fit(narrow, load("loihi2")), "graded_payload_bits").verdict == "ok"
+
+
+def test_speck_holds_a_bias_a_channel() -> None:
+    """1,024 words: a layer without channels takes one a neuron, one without biases none."""
+    network = chain(4, 1025)
+    (layer,) = network.layers
+    for changes, verdict in (
+        ({"bias_mantissa": (0, 5)}, "over"),
+        ({"bias_mantissa": (0, 5), "channels": 1024}, "tight"),
+        ({"bias_mantissa": (-3, 0), "channels": 41}, "ok"),
+    ):
+        biased = replace(network, layers=(replace(layer, **changes),))
+        assert finding(fit(biased, load("speck")), "bias_words").verdict == verdict
+    assert not any(row.limit == "bias_words" for row in fit(network, load("speck")).findings)

@@ -79,12 +79,16 @@ def train_task(
     quick: bool = False,
     overrides: Mapping[str, object] | None = None,
     progress: Progress | None = None,
+    curve: Path | None = None,
+    restart: bool = False,
 ) -> dict[str, object]:
     """Train the task of this name, or in this file, and write the model; returns a summary of plain values.
 
-    encoder: None is the task's own. epochs, overrides: replace numbers of its recipe. What is wrong with the
-    request is said before training starts. Raises UsageError for an unknown task, encoder or recipe entry, a
-    suffix other than .pt and .safetensors, a folder that is not there; and what training raises.
+    encoder: None is the task's own. epochs, overrides: replace numbers of its recipe. A training that was
+    killed goes on from the file beside ``output``, with the result of an uninterrupted one; ``restart``
+    begins anew. curve: where to draw the learning curve. What is wrong with the request is said before
+    training starts. Raises UsageError for an unknown task, encoder or recipe entry, a suffix other than .pt
+    and .safetensors, a folder that is not there; and what training raises.
     """
     task = registry.load_task(name)
     if output.suffix not in (".pt", ".safetensors"):
@@ -95,11 +99,18 @@ def train_task(
     recipe = (task.quick_recipe if quick else task.recipe).changed(changes)
     start = time.monotonic()
     chosen = encoder or task.encoder
+    checkpoint = output.with_name(f"{output.name}.training")
+    if restart:
+        checkpoint.unlink(missing_ok=True)
     with registry.blaming(registry.source_of(task)):
-        trained, config = train(task, chosen, recipe, seed, progress=progress)
+        trained, config = train(task, chosen, recipe, seed, progress=progress, checkpoint=checkpoint)
     from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
+    from snn_deploy.train.curve import write_curve
 
     save_checkpoint(output, trained.module, config)
+    checkpoint.unlink(missing_ok=True)
+    if curve is not None:
+        write_curve(curve, trained.history, trained.best_epoch)
     last = trained.history[-1] if trained.history else None
     return {
         "model": str(output),

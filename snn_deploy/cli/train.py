@@ -31,9 +31,18 @@ def train(
     safetensors: Annotated[
         bool, typer.Option("--safetensors", help="Write safetensors, whatever the suffix says.")
     ] = False,
+    curve: Annotated[
+        Path | None, typer.Option(help="Draw the learning curve here (.svg, .png, .pdf).", dir_okay=False)
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew instead of going on from MODEL.training.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Train a task's spiking encoder with surrogate gradients and write model.pt."""
+    """Train a task's spiking encoder with surrogate gradients and write model.pt.
+
+    A training that was killed goes on when the same command is given again, with the same result.
+    """
     from snn_deploy.benchmarks.training import train_task
     from snn_deploy.train.progress import bar
 
@@ -49,6 +58,8 @@ def train(
             quick=quick,
             overrides=overrides,
             progress=progress,
+            curve=curve,
+            restart=restart,
         )
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")

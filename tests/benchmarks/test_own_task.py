@@ -163,3 +163,35 @@ def test_what_is_wrong_is_one_error_that_names_the_file(  # noqa: PLR0917  fixtu
 def test_a_path_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("train", tmp_path / "none.py", "-o", tmp_path / "m.pt") == 2
     assert "no such task file" in capsys.readouterr().err
+
+
+def test_a_killed_training_goes_on_with_the_same_result(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snn_deploy.benchmarks.training import train_task
+    from snn_deploy.train import checkpoint
+
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    model, told = tmp_path / "digits.pt", []
+
+    def killed(epoch: Any) -> None:
+        told.append(epoch.epoch)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_task(str(folder / "digits.py"), model, quick=True, progress=killed)
+    assert (tmp_path / "digits.pt.training").exists() and not model.exists()
+    curve = tmp_path / "curve.svg"
+    assert call("train", folder / "digits.py", "-o", model, "--quick", "--curve", curve) == 0
+    assert not (tmp_path / "digits.pt.training").exists() and "<svg" in curve.read_text()
+    whole, resumed = (torch_arrays(path) for path in (folder / "digits.pt", model))
+    assert whole and whole == resumed
+
+
+def torch_arrays(path: Path) -> dict[str, bytes]:
+    """Every array of a model by name, as bytes."""
+    import torch
+
+    arrays = torch.load(path, weights_only=True)["state_dict"]
+    return {name: array.numpy().tobytes() for name, array in arrays.items()}

@@ -134,7 +134,7 @@ def first_divergence(
     sample, neuron = (int(k) for k in np.argwhere(different[:, step])[0])
     for edge in quantiser.float_network.projections:
         if edge.target == node:
-            last = step - edge.delay + 1
+            last = max(0, step - edge.delay + 1)  # nothing has arrived before the delay
             if not np.array_equal(integer[edge.source][sample, :last], exact[edge.source][sample, :last]):
                 return Divergence(sample, step, neuron, "inherited")
     one = {name: raster[sample : sample + 1, : step + 1] for name, raster in exact.items()}
@@ -242,7 +242,8 @@ def _float_drive(network: DiscreteNetwork, node: str, neuron: int, exact: Mappin
     for edge in network.projections:
         if edge.target == node:
             row = np.asarray(synapses(edge.connection)[neuron].todense()).reshape(-1)
-            total[edge.delay :] += exact[edge.source][0, : steps - edge.delay] @ row
+            late = min(edge.delay, steps)
+            total[late:] += exact[edge.source][0, : steps - late] @ row
     return total
 
 
@@ -265,6 +266,7 @@ def _integer_drive(
             node, index = quantiser.members(edge.source)
             raster = exact[node][:, :, index]
         row = np.asarray(synapses(edge.connection)[place].todense(), dtype=np.int64).reshape(-1)
-        weighted = raster[0, : steps - edge.delay].astype(np.int64) @ row
-        total[edge.delay :] += shift(weighted, edge.weight_exp)
+        late = min(edge.delay, steps)
+        weighted = raster[0, : steps - late].astype(np.int64) @ row
+        total[late:] += shift(weighted, edge.weight_exp)
     return total

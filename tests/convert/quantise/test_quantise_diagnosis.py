@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,27 @@ def test_calibration_leaves_room_for_troughs_that_neurons_recover_from() -> None
     assert report(network, evidence, inputs)["alone"]["first_divergence"] is None
     inputs["in"][:, 40:, 1] = 0  # now nothing brings it back, and its depth does not matter
     assert observe(network, PROFILE, inputs).extremes["cells"].v == 0
+
+
+def delayed(seed: int) -> tuple[DiscreteNetwork, dict[str, np.ndarray]]:
+    """Two paths to one layer, one of them with a delay that may reach beyond the run, and input."""
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(0.2, 0.6, (16, 8)) for _ in range(2)]
+    network = single(1.0, float(rng.uniform(0.02, 0.3)), weights[0])
+    delay = int(rng.integers(2, 63))
+    late = DiscreteProjection("in-cells late", "in", "cells", Dense(weights[1]), delay)
+    network = replace(network, projections=(*network.projections, late))
+    return network, bernoulli(0.2, int(rng.choice([20, 60])), seed=seed)
+
+
+def test_delays_of_any_length_leave_a_cause() -> None:
+    early = 0
+    for seed in range(40):
+        network, inputs = delayed(seed)
+        layer = report(network, observe(network, PROFILE, inputs), inputs, level=0)
+        first = layer["alone"]["first_divergence"]
+        if first is not None:
+            assert first["cause"] in ("rounding", "decay", "bias", "clipping", "wrap")
+            delay = network.projections[1].delay
+            early += delay < 2 * (first["step"] + 1) < 2 * delay
+    assert early > 2  # differed before the delayed spikes arrived, where a slice from the end is not empty

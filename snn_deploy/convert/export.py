@@ -70,6 +70,17 @@ def _(node: Any, arriving: Shape, leaving: Shape) -> nir.NIRNode:
     return conv
 
 
+@explicit.register(nir.SumPool2d)
+@explicit.register(nir.AvgPool2d)
+def _(node: Any, arriving: Shape, leaving: Shape) -> nir.NIRNode:
+    # one number for height and width is an array without dimensions, which nir.write cannot store
+    stated = {name: np.array(np.broadcast_to(value, (2,))) for name, value in _parameters(node).items()}
+    pool: nir.NIRNode = type(node)(**stated)
+    pool.input_type = {"input": np.array(arriving)}
+    pool.output_type = {"output": np.array(leaving)}
+    return pool
+
+
 @explicit.register(nir.Flatten)
 def _(node: Any, arriving: Shape, leaving: Shape) -> nir.NIRNode:
     return nir.Flatten({"input": np.array(arriving)}, int(node.start_dim), int(node.end_dim))

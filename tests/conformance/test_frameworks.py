@@ -11,10 +11,12 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.convert.frontends.nir_file import read_graph
+from snn_deploy.convert.artifact import graph_tree
+from snn_deploy.convert.frontends.nir_file import graph_from_tree, read_graph
 from snn_deploy.convert.pipeline import prepare
 from snn_deploy.engine import float as float_engine
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.connections import synapses
 from snn_deploy.network.contract import Contract
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -144,3 +146,16 @@ def test_another_reset_gives_other_spikes(name):
     """So the refusal is worth its while: --reset zero accepts them."""
     rasters, _ = run(name, reset="zero")
     assert any(np.mean(rasters[node] != raster) > 0.01 for node, raster in stored(name)[2].items())
+
+
+@with_outcome("exact", "differs")
+def test_a_converted_graph_can_be_stored_and_read_again(name):
+    facts = stored(name)[0]
+    graph = graph_of(name)
+    contract = Contract.resolve(graph.metadata, facts["dt"], facts["reset"], facts["decay"])
+    first = prepare(graph, contract)
+    again = prepare(graph_from_tree(graph_tree(first.graph), name), contract)
+    for one, two in zip(first.network.projections, again.network.projections, strict=True):
+        np.testing.assert_array_equal(synapses(one.connection).toarray(), synapses(two.connection).toarray())
+    for one, two in zip(first.network.populations, again.network.populations, strict=True):
+        np.testing.assert_array_equal(one.dv, two.dv)

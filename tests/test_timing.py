@@ -25,3 +25,13 @@ def test_one_run_alone_is_repeated_until_the_budget_is_spent() -> None:
     calls = []
     assert best_seconds(lambda: calls.append(None), 0.02, lambda: float(next(ticks))) == 1.0
     assert len(calls) > 2
+
+
+def test_a_clock_that_ticks_now_and_then_gives_no_zero() -> None:
+    runs = []
+
+    def coarse() -> float:
+        return float(len(runs) // 10)
+
+    best = best_seconds(lambda: runs.append(None), 0.0, coarse)
+    assert 0.1 <= best <= 1.0

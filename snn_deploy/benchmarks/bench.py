@@ -18,9 +18,10 @@ from snn_deploy.benchmarks import record, registry
 from snn_deploy.benchmarks.deployed import Deployed
 from snn_deploy.benchmarks.energy import energy_section
 from snn_deploy.benchmarks.metrics.estimate import Estimate, mean
-from snn_deploy.benchmarks.models import given_network, trained_network
+from snn_deploy.benchmarks.models import given_network, model_of, trained_network
 from snn_deploy.benchmarks.outcome import BenchOptions, Outcome, Stage
 from snn_deploy.benchmarks.task import Answers, Task, Values
+from snn_deploy.benchmarks.training import state_beside
 from snn_deploy.deploy.certificate import Certificate
 from snn_deploy.deploy.parity import TARGET_NEURON_STEPS, compare
 from snn_deploy.errors import UsageError, Violation
@@ -108,6 +109,9 @@ def _run(task: Task, options: BenchOptions, folder: Path, stage: Stage) -> Outco
     stage("drawing the report")
     record.write(found, folder)
     page = write_page(folder, found, task, runs[0].network)
+    if options.model is None:
+        for run in runs:
+            state_beside(model_of(folder, run.seed)).unlink(missing_ok=True)
     return Outcome(
         {**found.document(), "page": str(page)},
         record_text,

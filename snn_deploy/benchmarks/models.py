@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from snn_deploy.benchmarks.deployed import Deployed, Shown
 from snn_deploy.benchmarks.outcome import BenchOptions, Stage
 from snn_deploy.benchmarks.task import Task
-from snn_deploy.benchmarks.training import train
+from snn_deploy.benchmarks.training import state_beside, train
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.conversion import Options, convert_graph
 from snn_deploy.convert.frontends import read_model
 from snn_deploy.errors import UsageError
+from snn_deploy.train.curve import write_curve
+from snn_deploy.train.evaluation import stored_constants
 
 if TYPE_CHECKING:
     from snn_deploy.convert.frontends.norse.description.config import Config
@@ -33,20 +35,29 @@ def trained_network(  # noqa: PLR0917  the parts of a driver's step
 ) -> Deployed:
     """Train a network for the task and convert it, by way of the file that ``train`` writes too.
 
-    Writes model-SEED.pt and model-SEED.snn into ``folder``.
+    Writes model-SEED.pt, model-SEED.snn and the learning curve, curve-SEED.svg, into ``folder``. The state of
+    the training stays beside the model until the driver removes it: a bench that was killed then goes on.
     """
     from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
 
     recipe = task.quick_recipe if options.quick else task.recipe
     stage(f"seed {seed}: training {options.encoder or task.encoder} towers in Norse")
+    model = model_of(folder, seed)
     with lap("train"):
-        trained, config = train(task, options.encoder or task.encoder, recipe, seed)
+        encoder, state = options.encoder or task.encoder, state_beside(model)
+        trained, config = train(task, encoder, recipe, seed, checkpoint=state)
+    if trained.history:
+        write_curve(folder / f"curve-{seed}.svg", trained.history, trained.best_epoch)
     stage(f"seed {seed}: converting to {options.profile} integers")
     with lap("convert"):
-        model = folder / f"model-{seed}.pt"
         save_checkpoint(model, trained.module, config)
         shown = Shown(config.metadata["steps"], stored_constants(trained.module), seed)
         return _converted(task, model, Options(profile=options.profile, seed=seed), shown, folder)
+
+
+def model_of(folder: Path, seed: int) -> Path:
+    """The model of a seed among the files of a run."""
+    return folder / f"model-{seed}.pt"
 
 
 def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -> Deployed:
@@ -69,11 +80,6 @@ def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -
         return _deployed(task, artifact, Shown(steps, constants, options.seed), path)
     convert = Options(profile=options.profile, seed=options.seed, dt=options.dt, reset=options.reset)
     return _converted(task, path, convert, Shown(steps, constants, options.seed), folder)
-
-
-def stored_constants(module: Towers) -> dict[str, NDArray[Any]]:
-    """The arrays that a trained model carries for its input coding and read-out."""
-    return {name: value.detach().cpu().numpy() for name, value in module.constants.named_buffers()}
 
 
 def _checkpoint(path: Path) -> tuple[Towers, Config]:

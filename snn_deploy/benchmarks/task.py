@@ -12,10 +12,10 @@ from __future__ import annotations
 import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,12 @@ from snn_deploy.train.encoders import Layer
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.objectives import Objective
 from snn_deploy.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from snn_deploy.convert.frontends.norse.description.modules import Towers
+
+VALIDATION = "validation"
+"""Name of the split by which the best epoch is chosen, where a task has one; it is not reported."""
 
 Values = Mapping[str, NDArray[np.float64]]
 """What each item of a query scored: metric -> (items,)."""
@@ -111,9 +117,9 @@ class Task(ABC):
         """Arrays that the input coding needs, fitted on training data and stored with the model."""
         return {}
 
-    def validate(self, recipe: Recipe) -> Any:
+    def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:
         """A function of the module that scores it on held-out data, to keep the best epoch; None keeps the
-        last."""
+        last. The kinds score the split "validation" by the main metric, where a task has such a split."""
         return None
 
     def metadata(self) -> Mapping[str, Any]:

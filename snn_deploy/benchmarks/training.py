@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from snn_deploy.benchmarks import registry
 from snn_deploy.benchmarks.task import Task
 from snn_deploy.errors import UsageError
+from snn_deploy.train.curve import check_curve, write_curve
 from snn_deploy.train.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def train(
     return trained, config
 
 
+def state_beside(model: Path) -> Path:
+    """The file from which a training of this model goes on."""
+    return model.with_name(f"{model.name}.training")
+
+
 def train_task(
     name: str,
     output: Path,
@@ -97,15 +103,16 @@ def train_task(
         raise UsageError("no such folder", where=str(output.parent), remedy="Make it first.")
     changes = {**(overrides or {}), **({} if epochs is None else {"epochs": epochs})}
     recipe = (task.quick_recipe if quick else task.recipe).changed(changes)
+    if curve is not None:
+        check_curve(curve, recipe.rate_epochs + recipe.epochs)
     start = time.monotonic()
     chosen = encoder or task.encoder
-    checkpoint = output.with_name(f"{output.name}.training")
+    checkpoint = state_beside(output)
     if restart:
         checkpoint.unlink(missing_ok=True)
     with registry.blaming(registry.source_of(task)):
         trained, config = train(task, chosen, recipe, seed, progress=progress, checkpoint=checkpoint)
     from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
-    from snn_deploy.train.curve import write_curve
 
     save_checkpoint(output, trained.module, config)
     checkpoint.unlink(missing_ok=True)

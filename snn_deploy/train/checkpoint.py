@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from snn_deploy.convert.frontends.norse.description.checkpoint import read_safetensors
@@ -21,13 +23,19 @@ from snn_deploy.convert.frontends.norse.description.config import Config
 from snn_deploy.errors import UnsafeFile, UsageError, Violation
 from snn_deploy.files import atomic_write
 from snn_deploy.train.ahead import Ahead
+from snn_deploy.train.coding import Coding
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.progress import Epoch
+from snn_deploy.train.recipe import Recipe
 from snn_deploy.train.run import Best, Position, Run, load_weights
 
 SECONDS = 15.0
 """Time between two writings of a run's state."""
 _KEY = "training"
+_CODED = 8
+"""Examples by which a coding is told from another."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""In the text of an object that has none of its own: another in every process."""
 
 
 class Checkpoint:
@@ -94,7 +102,7 @@ class Checkpoint:
             ) from error
 
     def _refuse_others(self, found: Mapping[str, Any]) -> None:
-        remedy = "Give the arguments of that run, or another file, or delete this one."
+        remedy = "Give the arguments of that run or another file, or delete this one (train: --restart)."
         faults = [
             Violation(
                 "the training state is of another run",
@@ -111,22 +119,46 @@ class Checkpoint:
 
 
 def identity(
-    config: Config, recipe: Mapping[str, Any], examples: Examples, **others: object
+    config: Config,
+    recipe: Recipe,
+    examples: Examples,
+    *,
+    codings: Mapping[str, Coding],
+    constants: Mapping[str, npt.NDArray[Any]],
+    start: Mapping[str, torch.Tensor],
+    **others: object,
 ) -> dict[str, Any]:
-    """What makes a run the run it is: description, recipe, the first epoch's examples, and ``others``."""
-    data = hashlib.sha256()
-    for name, values in sorted([*examples.inputs.items(), *examples.targets.items()]):
-        data.update(f"{name} {values.dtype} {values.shape}".encode())
-        data.update(np.ascontiguousarray(values).tobytes())
+    """What makes a run the run it is: its arguments, in which a coding is what it makes of some examples.
+
+    A function has no value that could be stored, and a closure's name would not tell its numbers.
+    """
+    coded = {
+        name: coding(examples.inputs[name][:_CODED], recipe.steps, np.random.default_rng(0))
+        for name, coding in codings.items()
+    }
+    arrays = {
+        "data": {**examples.inputs, **{f"{name} (target)": v for name, v in examples.targets.items()}},
+        "coding": coded,
+        "constants": constants,
+        "start": {name: value.detach().cpu().numpy() for name, value in start.items()},
+    }
     document = config.document()
     versions = document.pop("versions")
     return {
         **{f"config.{name}": value for name, value in document.items()},
         **{f"versions.{name}": value for name, value in versions.items()},
-        **{f"recipe.{name}": value for name, value in recipe.items()},
-        "data": data.hexdigest(),
-        **{name: str(value) for name, value in others.items()},
+        **{f"recipe.{name}": value for name, value in recipe.model_dump().items()},
+        **{name: _digest(values) for name, values in arrays.items()},
+        **{name: _ADDRESS.sub("", str(value)) for name, value in others.items()},
     }
+
+
+def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    found = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        found.update(f"{name} {values.dtype} {values.shape}".encode())
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
 
 
 def _restore(run: Run, ahead: Ahead, document: Any, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -12,19 +12,26 @@ from snn_deploy.train.progress import Epoch
 _COLOURS = {"rates": "#7f7f7f", "spikes": "#1f77b4"}
 
 
+def check_curve(path: Path, epochs: int) -> None:
+    """Raise UsageError for a curve without epochs, another suffix, and a folder that is not there."""
+    if path.suffix not in (".svg", ".png", ".pdf") or not epochs:
+        raise UsageError(
+            "a learning curve needs an epoch and a picture's suffix",
+            where=path,
+            found=f"{epochs} epochs",
+            allowed=".svg, .png, .pdf",
+        )
+    if not path.parent.is_dir():
+        raise UsageError("no such folder", where=path.parent, remedy="Make it first.")
+
+
 def write_curve(path: Path, history: Sequence[Epoch], best_epoch: int = 0) -> None:
     """Draw loss, spikes per example and validation score over the epochs, to an .svg, .png or .pdf file.
 
     best_epoch: number of the epoch of spikes that was kept; marked where there are scores.
-    Raises UsageError for a history without epochs, another suffix, and a folder that cannot be written.
+    Raises UsageError as :func:`check_curve` does, and for a folder that cannot be written.
     """
-    if path.suffix not in (".svg", ".png", ".pdf") or not history:
-        raise UsageError(
-            "a learning curve needs an epoch and a picture's suffix",
-            where=path,
-            found=f"{len(history)} epochs",
-            allowed=".svg, .png, .pdf",
-        )
+    check_curve(path, len(history))
     from matplotlib.figure import Figure
 
     scored = any(epoch.score is not None for epoch in history)

@@ -87,9 +87,18 @@ def fit(
         run = Run(module, objective, recipe, codings, rng, place, validate, heads)
         stored = None
         if checkpoint is not None:
-            asked = {"seed": seed, "frozen": sorted(frozen), "validated": validate is not None}
             said = identity(
-                config, recipe.model_dump(), first, objective=objective, device=place.type, **asked
+                config,
+                recipe,
+                first,
+                codings=codings,
+                constants=constants or {},
+                start=start or {},
+                objective=objective,
+                device=place.type,
+                seed=seed,
+                frozen=sorted(frozen),
+                validated=validate is not None,
             )
             stored = Checkpoint(checkpoint, said)
             stored.resume(run, ahead)

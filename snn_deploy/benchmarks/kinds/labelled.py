@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.deployed import Deployed, Readings, Shown
-from snn_deploy.benchmarks.task import Answers, Task, Values, Workload
+from snn_deploy.benchmarks.task import VALIDATION, Answers, Task, Values, Workload
 from snn_deploy.errors import UsageError, Violation
 from snn_deploy.hw_profiles.counts import HostCounts
 from snn_deploy.train.encoders import ENCODERS, Layer, lif, linear
+from snn_deploy.train.evaluation import spikes_of, stored_constants
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.objectives import CrossEntropyOfCounts, Objective
 from snn_deploy.train.readout import Readout
 from snn_deploy.train.recipe import Recipe
 
+if TYPE_CHECKING:
+    from snn_deploy.convert.frontends.norse.description.modules import Towers
+
 TRAIN = "train"
+_NOT_REPORTED = {TRAIN, VALIDATION}
 _HEAD = "head"
-_QUERY, _CALIBRATION = 2_000, 3_000
+_QUERY, _CALIBRATION, _CHOICE = 2_000, 3_000, 4_000
 _CALIBRATION_ITEMS = 64
 
 
@@ -43,7 +48,8 @@ class LabelledTask(Task):
 
     @abstractmethod
     def load(self) -> Mapping[str, Examples]:
-        """Examples by split: "train", and the splits that are reported."""
+        """Examples by split: "train", the splits that are reported, and "validation" if the best epoch is to
+        be chosen by it."""
 
     @abstractmethod
     def predictions(self, train: Examples, test: Examples) -> Mapping[str, NDArray[Any]]:
@@ -81,7 +87,7 @@ class LabelledTask(Task):
             raise UsageError(
                 "load gives Examples by split", where=self._where("load"), found=type(found).__name__
             )
-        if TRAIN not in found or len(found) < 2:
+        if TRAIN not in found or not set(found) - _NOT_REPORTED:
             raise UsageError(
                 "load gives the split 'train' and at least one that is reported",
                 where=self._where("load"),
@@ -143,7 +149,7 @@ class LabelledTask(Task):
         return CrossEntropyOfCounts(target=self.target, readout=self.readout, head=head)
 
     def sizes(self) -> dict[str, int]:
-        return {split: len(examples) for split, examples in self.data.items() if split != TRAIN}
+        return {split: len(examples) for split, examples in self.data.items() if split not in _NOT_REPORTED}
 
     def queries(self) -> dict[str, str]:
         return {split: split for split in self.sizes()}
@@ -154,18 +160,28 @@ class LabelledTask(Task):
         values = self.data[split].inputs[self.tower][:items]
         return self.coded(self.tower, values, shown.steps, rng)
 
-    def scores(self, network: Deployed, readings: Readings) -> NDArray[Any]:
+    def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:
+        return partial(self._validation_score, recipe) if VALIDATION in self.data else None
+
+    def _validation_score(self, recipe: Recipe, module: Towers) -> float:
+        shown = Shown(recipe.steps, stored_constants(module), seed=0)
+        fired = spikes_of(module, self.tower, self.raster(VALIDATION, _CHOICE, shown), self.readout.layer)
+        readings = Readings(fired.sum(axis=1, dtype=np.int32), fired, ())
+        values = self.score(self.scores(shown, readings), self.data[VALIDATION])
+        return float(values[self.main_metric].mean())
+
+    def scores(self, shown: Shown, readings: Readings) -> NDArray[Any]:
         """Scores of the answers (items, answers)."""
         if not self.head:
             if readings.raster is None:
                 return readings.counts
-            counted = self.readout.counted(network.steps)
-            return np.asarray(readings.raster[:, network.steps - counted :].sum(axis=1, dtype=np.int32))
+            counted = self.readout.counted(shown.steps)
+            return np.asarray(readings.raster[:, shown.steps - counted :].sum(axis=1, dtype=np.int32))
         if readings.raster is None:
-            rates = (readings.counts / network.steps).astype(np.float32)
+            rates = (readings.counts / shown.steps).astype(np.float32)
         else:
             rates = rates_read(self.readout, readings.raster)
-        weight, bias = (network.constants[f"{_HEAD}_{part}"] for part in ("weight", "bias"))
+        weight, bias = (shown.constants[f"{_HEAD}_{part}"] for part in ("weight", "bias"))
         scores: NDArray[np.float32] = rates @ weight.T + bias
         return scores
 

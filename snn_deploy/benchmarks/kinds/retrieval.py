@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,16 @@ from snn_deploy.benchmarks.metrics import retrieval
 from snn_deploy.benchmarks.metrics.chains import six_hop_recall
 from snn_deploy.benchmarks.metrics.estimate import Estimator
 from snn_deploy.benchmarks.record import Chain
-from snn_deploy.benchmarks.task import Answers, Task, Values, Workload
+from snn_deploy.benchmarks.task import VALIDATION, Answers, Task, Values, Workload
 from snn_deploy.deploy.memory import on_minus_off
 from snn_deploy.errors import UsageError, Violation
 from snn_deploy.hw_profiles.counts import HostCounts
+from snn_deploy.train.evaluation import spikes_of, stored_constants
 from snn_deploy.train.objectives import NtXent, Objective
 from snn_deploy.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from snn_deploy.convert.frontends.norse.description.modules import Towers
 
 #: Spikes are drawn from disjoint seeds, so that no query is the raster of the item it looks for.
 GALLERY, QUERY, CALIBRATION = 1_000, 2_000, 3_000
@@ -42,7 +47,8 @@ class Direction:
 class RetrievalTask(Task):
     """Items that have several modalities; row k of each modality is item k.
 
-    splits: names of the splits, the last being the one that energy is counted on. modalities: name -> the
+    splits: names of the splits, the last being the one that energy is counted on; one named "validation"
+    chooses the best epoch and is not reported. modalities: name -> the
     tower that encodes it. directions: what is asked. chained: (split, modality) whose items are linked into
     chains of associations, or None. item: what one sample of the energy's run is: all towers once.
     raw_dimensions: length of a query that no network has seen.
@@ -80,11 +86,34 @@ class RetrievalTask(Task):
     def metrics(self) -> Mapping[str, Estimator]:
         return retrieval.METRICS
 
+    @classmethod
+    def reported(cls) -> tuple[str, ...]:
+        """The splits but "validation"."""
+        return tuple(split for split in cls.splits if split != VALIDATION)
+
+    def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:
+        return partial(self._validation_score, recipe) if VALIDATION in self.splits else None
+
+    def _validation_score(self, recipe: Recipe, module: Towers) -> float:
+        """The mean of the main metric over the directions."""
+        shown = Shown(recipe.steps, stored_constants(module), seed=0)
+
+        def vectors(modality: str, draw: int) -> NDArray[np.float32]:
+            raster = self.raster(VALIDATION, modality, draw, shown)
+            fired = spikes_of(module, self.modalities[modality], raster)
+            return self.vectors(Readings(fired.sum(axis=1, dtype=np.int32), fired, ()))
+
+        values = [
+            retrieval.values(retrieval.ranks(vectors(d.query, QUERY), vectors(d.gallery, GALLERY)))
+            for d in self.directions
+        ]
+        return float(np.mean([found[self.main_metric] for found in values]))
+
     def sizes(self) -> dict[str, int]:
-        return {split: self.items(split) for split in self.splits}
+        return {split: self.items(split) for split in self.reported()}
 
     def queries(self) -> dict[str, str]:
-        return {f"{split}: {d.name}": split for split in self.splits for d in self.directions}
+        return {f"{split}: {d.name}": split for split in self.reported() for d in self.directions}
 
     def rng(self, draw: int, split: str, modality: str) -> np.random.Generator:
         """The generator of a modality's noise and spikes in one draw."""
@@ -134,7 +163,7 @@ class RetrievalTask(Task):
     def answers(self, network: Deployed, engine: str) -> Answers:
         values: dict[str, Values] = {}
         read: dict[str, Readings] = {}
-        for split in self.splits:
+        for split in self.reported():
             for direction in self.directions:
                 asked = self.read(network, engine, split, direction.query, QUERY)
                 stored = self.read(network, engine, split, direction.gallery, GALLERY)
@@ -149,7 +178,7 @@ class RetrievalTask(Task):
                 method: retrieval.values(retrieval.ranks_of_scores(matrix))
                 for method, matrix in methods.items()
             }
-            for split in self.splits
+            for split in self.reported()
             for direction, methods in self.scores(split, QUERY + seed).items()
         }
 
@@ -157,10 +186,10 @@ class RetrievalTask(Task):
         return {query: retrieval.chance(self.items(split)) for query, split in self.queries().items()}
 
     def calibration(self, shown: Shown) -> dict[str, NDArray[Any]]:
-        return self._paired(self.splits[0], CALIBRATION, shown, _CALIBRATION_ITEMS)
+        return self._paired(self.reported()[0], CALIBRATION, shown, _CALIBRATION_ITEMS)
 
     def sample(self, shown: Shown, items: int | None = None) -> dict[str, NDArray[Any]]:
-        return self._paired(self.splits[-1], QUERY, shown, items)
+        return self._paired(self.reported()[-1], QUERY, shown, items)
 
     def _paired(self, split: str, draw: int, shown: Shown, items: int | None) -> dict[str, NDArray[Any]]:
         """The first items of a split in every modality that is asked, tower -> raster."""
@@ -172,7 +201,7 @@ class RetrievalTask(Task):
         }
 
     def workload(self, network: Deployed, answers: Answers) -> Workload:
-        split = self.splits[-1]
+        split = self.reported()[-1]
         asked = self.vectors(answers.read[f"{split}: {self.directions[0].name}"])
         items, dimensions = asked.shape
         queries = len(self.directions) * items
@@ -207,6 +236,8 @@ class RetrievalTask(Task):
         asked |= {cls.chained[1]} if cls.chained else set()
         unknown = sorted(asked - set(cls.modalities))
         faults = super().wrong_facts()
+        if not cls.reported():
+            faults.append(Violation("no split that is reported", "splits", ", ".join(cls.splits) or "none"))
         if unknown:
             faults.append(
                 Violation("unknown modality", "directions", ", ".join(unknown), ", ".join(cls.modalities))

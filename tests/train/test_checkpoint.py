@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from snn_deploy.errors import UnsafeFile, UsageError  # noqa: E402
 from snn_deploy.train import checkpoint  # noqa: E402
+from snn_deploy.train.coding import rate_code  # noqa: E402
 from snn_deploy.train.encoders import describe, feed_forward  # noqa: E402
 from snn_deploy.train.examples import Examples  # noqa: E402
 from snn_deploy.train.loop import fit  # noqa: E402
@@ -142,3 +143,52 @@ def test_a_damaged_state_is_refused(tmp_path):
         path.write_bytes(content[:cut])
         with pytest.raises(UnsafeFile):
             train(path, recipe=RECIPE.changed({"rate_epochs": 0, "epochs": 1}))
+
+
+class Mean:
+    """An objective that has no text of its own."""
+
+    targets, heads = (), ()
+
+    def __call__(self, layers, batch):
+        return layers["a"][-1].mean()
+
+
+def louder(gain):
+    """A coding whose number its name does not tell."""
+    return lambda values, steps, rng: rate_code(np.clip(gain * values, 0, 1), steps, rng)
+
+
+def short_run(path, *, gain=1.0, start=0.0, constant=0.0):
+    recipe = RECIPE.changed({"rate_epochs": 0, "epochs": 1})
+    config = describe(
+        {"a": feed_forward((12,), [8], recipe)}, {"a": 12}, recipe, task="t", seed=0, constants={"c": [2]}
+    )
+    weights = {"towers.a.0.weight": torch.full((8, 12), start)}
+    return fit(
+        config,
+        views,
+        Mean(),
+        recipe,
+        0,
+        constants={"c": np.full(2, constant, np.float32)},
+        coding=louder(gain),
+        start=weights,
+        checkpoint=path,
+        device="cpu",
+    )
+
+
+def test_coding_start_and_constants_tell_a_run_from_another(tmp_path):
+    path = tmp_path / "run.state"
+    first = short_run(path)
+    assert digest(short_run(path)) == digest(first)  # new closures and objects of the same values
+    for change, name in (
+        ({"gain": 0.5}, "coding"),
+        ({"start": 0.1}, "start"),
+        ({"constant": 1.0}, "constants"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            short_run(path, **change)
+        (violation,) = caught.value.violations
+        assert violation.where.endswith(f": {name}")

@@ -126,3 +126,29 @@ def test_a_spike_budget_brings_spikes_down():
         assert spikes == pytest.approx(again)
         assert 0 < spikes < free.spikes[name]
     assert sum(bound.spikes.values()) < 0.75 * sum(free.spikes.values())
+
+
+def test_a_frozen_tower_keeps_the_weights_that_training_starts_from():
+    recipe = RECIPE.changed({"rate_epochs": 2, "epochs": 2})
+    config = describe("lif", {"left": 30, "right": 30}, recipe, task="test", seed=0)
+    given, _ = trained("lif", seed=5, rate_epochs=3, epochs=0)
+    start = {name: value for name, value in given.state_dict().items() if not name.startswith("constants")}
+    drawn = loop.fit(config, views, NtXent(0.2), recipe.changed({"rate_epochs": 0, "epochs": 0}), 0).module
+    found = loop.fit(config, views, NtXent(0.2), recipe, 0, start=start, frozen=["left"])
+    after = found.module.state_dict()
+    for name, value in start.items():
+        assert not torch.equal(value, drawn.state_dict()[name]), name  # another start than the seed's own
+        assert torch.equal(after[name], value) is name.startswith("towers.left"), name
+    assert all(parameter.requires_grad for parameter in found.module.parameters())
+    assert all(rate > 0 for layers in found.history[-1].rates.values() for rate in layers)
+
+
+def test_weights_that_are_not_given_to_start_from_are_drawn_by_the_seed():
+    recipe = RECIPE.changed({"rate_epochs": 0, "epochs": 0})
+    config = describe("lif", {"left": 30, "right": 30}, recipe, task="test", seed=0)
+    plain = loop.fit(config, views, NtXent(0.2), recipe, 0).module.state_dict()
+    name = "towers.left.0.weight"
+    start = {name: torch.full_like(plain[name], 0.25)}
+    found = loop.fit(config, views, NtXent(0.2), recipe, 0, start=start).module.state_dict()
+    for other, value in found.items():
+        assert torch.equal(value, start[name] if other == name else plain[other]), other

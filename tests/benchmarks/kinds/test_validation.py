@@ -13,7 +13,9 @@ from snn_deploy.benchmarks import ClassificationTask, Direction, Examples, Recip
 from snn_deploy.benchmarks.training import train  # noqa: E402
 from snn_deploy.train.readout import Readout  # noqa: E402
 
-RECIPE = Recipe(steps=8, hidden=24, pairs=8, rate_epochs=0, epochs=6, batch=16, learning_rate=0.01)
+RECIPE = Recipe(
+    steps=16, hidden=24, pairs=8, rate_epochs=5, epochs=6, batch=8, learning_rate=0.02, rate_high=0.3
+)
 
 
 class Patches(ClassificationTask):
@@ -48,10 +50,10 @@ class HeadedPatches(Patches):
 def test_the_best_epoch_by_the_validation_split_is_kept(kind):
     task = kind()
     trained, _ = train(task, "lif", RECIPE, 0)
-    scores = [epoch.score for epoch in trained.history]
+    scores = [epoch.score for epoch in trained.history if epoch.stage == "spikes"]
     assert len(set(scores)) > 2
     assert trained.best_epoch == 1 + int(np.argmax(scores))
-    assert trained.history[trained.best_epoch - 1].score == pytest.approx(accuracy(task, trained.module))
+    assert max(scores) == pytest.approx(accuracy(task, trained.module))
     assert max(scores) > 0.5
 
 
@@ -62,18 +64,18 @@ def accuracy(task, module):
     raster = torch.from_numpy(task.coding_of("ink")(values, RECIPE.steps, rng)).transpose(0, 1).float()
     with torch.no_grad():
         if task.head:
-            hidden = module.tower("ink")[:2]
+            hidden = [*module.tower("ink")][:2]
             state, fired = None, []
             for step in raster:
                 current = hidden[0](step)
                 spikes, state = hidden[1](current, state)
                 fired.append(spikes)
-            halves = torch.stack(fired)[4:].reshape(2, 2, len(values), -1).mean(1)
+            halves = torch.stack(fired)[8:].reshape(2, 4, len(values), -1).mean(1)
             weight, bias = (module.constants.get_buffer(f"head_{part}") for part in ("weight", "bias"))
             scores = torch.cat([*halves], 1) @ weight.t() + bias
         else:
             scores = module("ink", raster).sum(0)
-    assert 0 < scores.std()
+    assert scores.std() > 0
     labels = torch.from_numpy(task.data["validation"].targets["label"])
     own = scores.gather(1, labels[:, None])
     better, equal = (scores > own).sum(1), (scores == own).sum(1)
@@ -91,7 +93,9 @@ class Twins(RetrievalTask):
 
     name = "twins"
     split = "drawn"
-    recipe = quick_recipe = RECIPE.changed({"temperature": 0.2})
+    recipe = quick_recipe = RECIPE.changed(
+        {"rate_epochs": 60, "hidden": 48, "pairs": 24, "temperature": 0.2, "batch": 16}
+    )
     splits = ("validation", "seen")
     modalities = MappingProxyType({"left": "left", "right": "right"})
     directions = (Direction("left to right", "left", "right"),)
@@ -104,7 +108,7 @@ class Twins(RetrievalTask):
         return {"validation": 24, "seen": 32}[split]
 
     def values(self, split, modality, rng, constants):
-        codes = np.random.default_rng(self.items(split)).choice([0.05, 0.6], (self.items(split), 20))
+        codes = np.random.default_rng(1).choice([0.05, 0.6], (32, 20))[: self.items(split)]
         return np.clip(codes + rng.normal(0, 0.1, codes.shape), 0, 1).astype(np.float32)
 
     def views(self, rng):
@@ -119,10 +123,10 @@ def test_retrieval_is_validated_by_its_main_metric():
     assert list(task.sizes()) == ["seen"]
     assert list(task.queries()) == list(task.baselines(0)) == ["seen: left to right"]
     trained, _ = train(task, "lif", task.recipe, 0)
-    scores = [epoch.score for epoch in trained.history]
+    scores = [epoch.score for epoch in trained.history if epoch.stage == "spikes"]
     assert len(set(scores)) > 1
     assert trained.best_epoch == 1 + int(np.argmax(scores))
-    assert max(scores) > 2 / 24  # twice chance
+    assert max(scores) > 4 / 24  # four times chance
 
 
 def test_without_such_a_split_the_last_epoch_is_kept():

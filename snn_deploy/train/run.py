@@ -205,6 +205,6 @@ def mean_rate(activity: torch.Tensor) -> float:
 def _raster(coded: Any) -> torch.Tensor:
     """(samples, steps, *shape) to float32 (steps, samples, *shape); a repeated view stays one."""
     if coded.strides[1] == 0:
-        once = torch.from_numpy(np.ascontiguousarray(coded[:, 0])).float()
+        once = torch.from_numpy(np.array(coded[:, 0])).float()  # copied: torch takes no read-only view
         return once.expand(coded.shape[1], *once.shape)
-    return torch.from_numpy(coded).transpose(0, 1).float().contiguous()
+    return torch.from_numpy(np.require(coded, requirements="W")).transpose(0, 1).float().contiguous()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from snn_deploy import cli
@@ -195,3 +199,64 @@ def torch_arrays(path: Path) -> dict[str, bytes]:
 
     arrays = torch.load(path, weights_only=True)["state_dict"]
     return {name: array.numpy().tobytes() for name, array in arrays.items()}
+
+
+KILLED = """
+import sys
+from snn_deploy import cli
+from snn_deploy.train import checkpoint
+checkpoint.SECONDS = 0.0
+write = checkpoint.Checkpoint.write
+def told(self, run):
+    write(self, run)
+    print(run.position.epoch, run.position.batch, file=sys.stderr, flush=True)
+checkpoint.Checkpoint.write = told
+cli.main(sys.argv[1:])
+"""
+
+
+def kill_after(batches: int, *arguments: object) -> None:
+    """Run the command line and kill -9 it once so many batches have been stored."""
+    command = [sys.executable, "-c", KILLED, *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        for _ in range(batches):
+            assert child.stderr.readline()
+        child.send_signal(signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_train_after_kill_9_ends_with_the_arrays_of_an_uninterrupted_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, state = tmp_path / "digits.pt", tmp_path / "digits.pt.training"
+    arguments = ("train", folder / "digits.py", "-o", model, "--quick")
+    kill_after(int(np.random.default_rng().integers(2, 150)), *arguments)  # of 184 batches
+    assert state.exists() and not model.exists()
+    assert call(*arguments, "--seed", 1) == 2
+    error = capsys.readouterr().err
+    assert "seed: the training state is of another run" in error and "--restart" in error
+    assert state.exists()
+    assert call(*arguments) == 0
+    assert not state.exists()
+    assert torch_arrays(model) == torch_arrays(folder / "digits.pt")
+
+
+@pytest.mark.slow
+def test_bench_after_kill_9_gives_the_figures_of_an_uninterrupted_run(folder: Path, run: Path) -> None:
+    out = folder / "killed"
+    arguments = ("bench", folder / "digits.py", "-o", out, "--quick", "--no-parity")
+    kill_after(100, *arguments)
+    assert (out / "model-0.pt.training").exists()
+    assert call(*arguments) == 0
+    assert not (out / "model-0.pt.training").exists()
+    assert "<svg" in (out / "curve-0.svg").read_text(encoding="utf-8")
+    assert record.read(out).metrics == record.read(run).metrics
+    assert torch_arrays(out / "model-0.pt") == torch_arrays(folder / "digits.pt")
+
+
+def test_a_curve_that_cannot_be_drawn_is_refused_before_training(folder: Path, tmp_path: Path) -> None:
+    for curve in ("curve.txt", "none/curve.svg"):
+        model = tmp_path / "m.pt"
+        assert call("train", folder / "digits.py", "-o", model, "--quick", "--curve", tmp_path / curve) == 2
+        assert not list(tmp_path.iterdir())

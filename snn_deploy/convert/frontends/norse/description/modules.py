@@ -7,6 +7,7 @@ from torch import nn
 
 from snn_deploy.convert.frontends.norse import import_norse
 from snn_deploy.convert.frontends.norse.description.config import Config
+from snn_deploy.errors import UsageError, Violation
 
 
 class Towers(nn.Module):
@@ -44,8 +45,12 @@ class Towers(nn.Module):
 
 
 def build(config: Config) -> Towers:
-    """The modules that ``config`` describes, with fresh weights drawn from torch's generator."""
+    """The modules that ``config`` describes, with fresh weights drawn from torch's generator.
+
+    Raises UsageError for names that torch's containers keep for themselves.
+    """
     norse = import_norse()
+    _refuse_taken_names(config)
     towers = {
         name: norse.SequentialState(
             *(
@@ -58,3 +63,16 @@ def build(config: Config) -> Towers:
         for name, layers in config.towers.items()
     }
     return Towers(towers, {name: torch.zeros(shape) for name, shape in config.constants.items()})
+
+
+def _refuse_taken_names(config: Config) -> None:
+    """torch registers a part as an attribute, so that "keys" or "type" would hide one of the container's."""
+    named = (("towers", nn.ModuleDict(), config.towers), ("constants", nn.Module(), config.constants))
+    faults = [
+        Violation("torch keeps this name for itself", where, name, remedy="Choose another name.")
+        for where, container, names in named
+        for name in names
+        if hasattr(container, name)
+    ]
+    if faults:
+        raise UsageError(faults)

@@ -74,32 +74,23 @@ def fit(
     another run, and what the objective raises.
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    constants, start = constants or {}, start or {}
     rng, view_rng = np.random.default_rng(seed).spawn(2)
     with torch.random.fork_rng(devices=[]), one_thread(), Ahead(views, view_rng) as ahead:
         torch.manual_seed(seed)
         module = build(config)
         first = ahead.next()
         first.check(config.towers, objective.targets)
-        _prepare(module, first, objective, constants=constants or {}, start=start or {}, frozen=frozen)
+        _prepare(module, first, objective, constants=constants, start=start, frozen=frozen)
         codings = {name: coding if callable(coding) else coding[name] for name in first.inputs}
         module.to(place)
         heads = trained_constants(module, objective)
         run = Run(module, objective, recipe, codings, rng, place, validate, heads)
         stored = None
         if checkpoint is not None:
-            said = identity(
-                config,
-                recipe,
-                first,
-                codings=codings,
-                constants=constants or {},
-                start=start or {},
-                objective=objective,
-                device=place.type,
-                seed=seed,
-                frozen=sorted(frozen),
-                validated=validate is not None,
-            )
+            asked = {"seed": seed, "frozen": sorted(frozen), "validated": validate is not None}
+            asked |= {"objective": objective, "device": place.type}
+            said = identity(config, recipe, first, codings=codings, constants=constants, start=start, **asked)
             stored = Checkpoint(checkpoint, said)
             stored.resume(run, ahead)
         for epoch in run.epochs(ahead, stored.after_batch if stored else lambda _: None):

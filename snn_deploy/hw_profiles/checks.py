@@ -97,7 +97,10 @@ def _span(name: str, span: Span, uses: list[tuple[str, int]], remedy: str, note:
 
 
 def fan_checks(network: NetworkDescription, profile: Profile) -> list[Finding]:
-    """Synapses a neuron receives and sends, channels, and destination layers, where the chip limits them."""
+    """Synapses a neuron receives and sends, channels, biases, and destination layers, where limited.
+
+    A convolution has a bias a channel, any other layer one a neuron.
+    """
     limits = profile.limits
     nodes = list(network.sizes)
     fan_in = [(layer.name, _most(network.into(layer.name), "fan_in")) for layer in network.layers]
@@ -109,11 +112,13 @@ def fan_checks(network: NetworkDescription, profile: Profile) -> list[Finding]:
     outputs = [
         (name, sum(x.neurons for x in network.layers if name in (x.name, x.node))) for name in network.outputs
     ]
+    biased = [(x.name, x.channels or x.neurons) for x in network.layers if any(x.bias_mantissa)]
     prune = "Prune synapses, or narrow the layer."
     return [
         *against("fan_in", limits.fan_in, fan_in, prune),
         *against("fan_out", limits.fan_out, fan_out, prune),
         *against("mean_fan_out", limits.mean_fan_out, mean, prune),
+        *against("bias_words", limits.bias_words, biased, "Fewer channels, or no bias."),
         *against("destination_layers", limits.destination_layers, reached, "Chain the layers."),
         *against(
             "input_channels",

@@ -186,7 +186,7 @@ def _chip_synapses(network: NetworkDescription, profile: Profile, chips: int) ->
 
 
 def _word_checks(network: NetworkDescription, profile: Profile) -> Iterator[Finding]:
-    """Layers to cores of unlike memories: one layer a core, by bipartite matching; a channel has one bias.
+    """Layers to cores of unlike memories: one layer a core, by bipartite matching.
 
     The bound of a layer is that of the core it was matched with; a layer left over is judged against the
     core that comes nearest.
@@ -222,13 +222,6 @@ def _word_checks(network: NetworkDescription, profile: Profile) -> Iterator[Find
                 status=entry.status,
                 source=entry.source,
             )
-    if limits.bias_words is not None:
-        biased = [
-            (layer.name, layer.channels or layer.neurons)
-            for layer in network.layers
-            if any(layer.bias_mantissa)
-        ]
-        yield from against("bias_words", limits.bias_words, biased, "Fewer channels, or no bias.")
     unplaced = [name for row, (name, _, _) in enumerate(needs) if matched[row] < 0]
     yield Finding(
         "layers_on_cores",

@@ -155,3 +155,11 @@ def test_speck_holds_a_bias_a_channel() -> None:
         biased = replace(network, layers=(replace(layer, **changes),))
         assert finding(fit(biased, load("speck")), "bias_words").verdict == verdict
     assert not any(row.limit == "bias_words" for row in fit(network, load("speck")).findings)
+
+
+def test_a_limit_of_biases_needs_no_other_limit() -> None:
+    speck = load("speck")
+    alone = speck.model_copy(update={"limits": speck.limits.model_copy(update={"kernel_words": None})})
+    network = chain(4, 1025)
+    biased = replace(network, layers=(replace(network.layers[0], bias_mantissa=(0, 5)),))
+    assert finding(fit(biased, alone), "bias_words").verdict == "over"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import chain
@@ -39,6 +41,20 @@ def test_a_step_is_the_slowest_core_and_the_barrier_by_each_source() -> None:
     assert found.streamed is not None
     assert found.streamed[2] == pytest.approx(880e-6)
     assert "host" in " ".join(found.unknown)
+
+
+def test_a_convolution_has_its_own_price() -> None:
+    """Each source's time of a synaptic operation of a convolution, by hand from the profile's entries."""
+    load_of_cores = CoreLoad({"conv": np.array([1000.0])}, np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1))
+    profile = load("loihi1")
+    found = latency(load_of_cores, profile, tiles=1, steps=1)
+    as_dense = latency(replace(load_of_cores, synops={"dense": np.array([1000.0])}), profile, 1, 1)
+    assert found.step is not None and as_dense.step is not None
+    table = profile.time.tables[str(profile.time.nominal)]
+    assert table.synop_conv is not None
+    difference = 1000 * (float(table.synop_conv.value or 0) - float(table.synop.value or 0)) * 1e-9
+    assert difference != 0
+    assert found.step[1] - as_dense.step[1] == pytest.approx(difference)
 
 
 def test_load_of_a_real_cut_adds_up() -> None:

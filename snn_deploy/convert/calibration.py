@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from snn_deploy.convert.quantise import DecayMatch, Evidence, Extremes
 from snn_deploy.convert.quantise.decays import kept_decays, round_decays
+from snn_deploy.convert.quantise.gate import MIN_SPIKES
+from snn_deploy.engine import float as float_engine
 from snn_deploy.engine.float import FloatNeurons, FloatSynapses
 from snn_deploy.engine.inputs import graded_range
 from snn_deploy.engine.stepping import Spikes, State, simulate
@@ -19,6 +21,10 @@ from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
 #: Generated calibration spikes: samples, steps, and the rates of the first and the last sample, before
 #: they are shuffled. Inputs may be sparse, so most samples are.
 _SAMPLES, _STEPS, _RATES = 32, 60, (0.3, 0.005)
+#: Rates that follow where a layer stays silent at those.
+_LIVELIER_RATES = (1.0, 0.05)
+#: Steps follow the longest time constant, up to a limit; samples then become fewer, for the same time.
+_TIME_CONSTANTS, _LONGEST, _FEWEST_SAMPLES = 3.0, 3000, 8
 #: Membranes between these fractions of the threshold decide the gain of rounded decays.
 _MATCH_RANGE = (0.2, 3.0)
 #: A trough of v tells at a later spike if more than this of it, in thresholds, is left; so many of the
@@ -97,19 +103,50 @@ def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spi
     )
 
 
+def generated_calibration(network: DiscreteNetwork, seed: int) -> dict[str, NDArray[Any]]:
+    """Spikes to calibrate by where none are given: :func:`generated_spikes`, longer where time constants
+    are long, and livelier where a layer would stay too quiet to be judged."""
+    steps = int(min(max(_STEPS, np.ceil(_TIME_CONSTANTS * longest_time_constant(network))), _LONGEST))
+    samples = max(_FEWEST_SAMPLES, min(_SAMPLES, 4 * _SAMPLES * _STEPS // steps))
+    usual = generated_spikes(network, seed, samples, steps)
+    silent = _too_quiet(network, usual)
+    if not silent:
+        return usual
+    livelier = generated_spikes(network, seed, samples, steps, rates=_LIVELIER_RATES)
+    return livelier if _too_quiet(network, livelier) < silent else usual
+
+
+def longest_time_constant(network: DiscreteNetwork) -> float:
+    """The longest finite time constant of the network's states, in steps; 1 where there is none."""
+    decays = [d for p in network.populations for d in (p.du, p.dv)]
+    fading = np.concatenate([np.ones(1), *(d[d > 0] for d in decays)])
+    return float(1 / fading.min())
+
+
+def _too_quiet(network: DiscreteNetwork, inputs: Mapping[str, Spikes]) -> int:
+    """How many spiking populations the gate could not judge on these inputs."""
+    spikes = float_engine.run(network, inputs).rasters
+    return sum(int(spikes[p.name].sum()) < MIN_SPIKES for p in network.populations if p.spiking)
+
+
 def generated_spikes(
-    network: DiscreteNetwork, seed: int, samples: int = _SAMPLES, steps: int = _STEPS
+    network: DiscreteNetwork,
+    seed: int,
+    samples: int = _SAMPLES,
+    steps: int = _STEPS,
+    *,
+    rates: tuple[float, float] = _RATES,
 ) -> dict[str, NDArray[Any]]:
-    """Bernoulli spikes for every input, each sample at its own rate: a geometric series from 30 % to .5 %.
+    """Bernoulli spikes for every input, each sample at its own rate: a geometric series between ``rates``.
 
     Graded spikes (int32) are drawn evenly over the range of their width.
     """
     generator = np.random.default_rng(seed)
-    rates = generator.permutation(np.geomspace(*_RATES, samples))[:, None, None]
+    drawn = generator.permutation(np.geomspace(*rates, samples))[:, None, None]
     rasters: dict[str, NDArray[Any]] = {}
     for node in network.inputs:
         shape = (samples, steps, int(np.prod(node.shape)))
-        raster = (generator.random(shape) < rates).astype(np.uint8)
+        raster = (generator.random(shape) < drawn).astype(np.uint8)
         if node.message_bits:
             low, high = graded_range(node.message_bits)
             rasters[node.name] = raster * generator.integers(low, high, shape, dtype=np.int32, endpoint=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.calibration import generated_spikes
+from snn_deploy.convert.calibration import generated_calibration
 from snn_deploy.convert.export_net import narrowed
 from snn_deploy.convert.frontends import Source, read_model
 from snn_deploy.convert.pipeline import Discretised, prepare
@@ -141,7 +141,7 @@ def _artifact(
     calibration: Mapping[str, Spikes] | None,
 ) -> Artifact:
     network = prepared.network
-    spikes = generated_spikes(network, options.seed) if calibration is None else calibration
+    spikes = generated_calibration(network, options.seed) if calibration is None else calibration
     profile = load_profile(options.profile)
     integers = quantise_network(
         network,

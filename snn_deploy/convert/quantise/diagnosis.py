@@ -35,7 +35,7 @@ from snn_deploy.network.integers import (
 )
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation
 
-Cause = Literal["rounding", "clipping", "wrap", "decay", "bias", "inherited"]
+Cause = Literal["rounding", "saturation", "wrap", "decay", "bias", "inherited"]
 
 
 class WatchedNeurons(FixedNeurons):
@@ -167,7 +167,7 @@ def _cause(
     )
     stepped, clipped = _integer_membrane(population, place, integer_drive, spikes)
     if clipped:
-        return "clipping"
+        return "saturation"
     direction = np.sign(stepped / unit - one)
     parts: dict[Cause, float] = {
         "decay": direction * (decayed - one),

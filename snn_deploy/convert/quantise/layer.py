@@ -22,11 +22,12 @@ from snn_deploy.convert.quantise.grids import (
     squared_error,
 )
 from snn_deploy.convert.quantise.groups import Group, Piece
+from snn_deploy.convert.quantise.headroom import Reach, reach, roomy_scale
 from snn_deploy.convert.quantise.moments import Arriving, Moments, moments
 from snn_deploy.convert.quantise.planes import cut, describe, projections
 from snn_deploy.convert.quantise.report import population_row
 from snn_deploy.convert.quantise.rounding import Columns, correct_bias, descend, round_nearest
-from snn_deploy.convert.quantise.scale import ceilings, choose_scale, relative_error, violations
+from snn_deploy.convert.quantise.scale import ceilings, choose_scale, memory, relative_error, violations
 from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
 from snn_deploy.network.arrays import FloatArray, frozen
@@ -64,6 +65,7 @@ class RoundingProblem:
     blocks: one a piece, weights with the decay gain already in. importance: of a squared error in each
     column of each block. moments: where the blocks share rows, so that one matrix speaks of them all.
     compared: some rows of each block. magnitudes: of each block's nonzero weights, in rising order.
+    reach: how far u and v can go on any input.
     """
 
     population: DiscretePopulation
@@ -76,6 +78,7 @@ class RoundingProblem:
     message_bits: Mapping[str, int]
     compared: tuple[FloatArray, ...]
     magnitudes: tuple[FloatArray, ...]
+    reach: Reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +129,7 @@ def prepare(
         message_bits,
         tuple(_some_rows(b.matrix) for b in blocks),
         tuple(sorted_magnitudes(b.matrix) for b in blocks),
+        reach(population, group, pieces, blocks, message_bits),
     )
 
 
@@ -142,7 +146,15 @@ def choose_grids(
     problems = violations(task.group.name, limits)
     scale = 1
     if not problems:
-        scale = choose_scale(limits, largest, top, lambda s: _weight_error(task, level, s, profile, bits))
+        du, dv = decays.kept_decays(task.group.du, task.group.dv, profile)
+        scale = choose_scale(
+            limits,
+            roomy_scale(task.reach, profile),
+            largest,
+            top,
+            error=lambda s: _weight_error(task, level, s, profile, bits),
+            memory=memory(float(du), float(dv)),
+        )
     matrices = [b.matrix for b in task.blocks]
     grids = _grids(task, matrices, level, scale, profile=profile, bits=bits)
     return LevelGrids(level, scale, tuple(grids), limits, tuple(problems))

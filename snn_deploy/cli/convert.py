@@ -36,6 +36,13 @@ def convert(
     graded: Annotated[
         int, typer.Option(help="Bits of graded input spikes, where the model states none; 0 is 0/1.")
     ] = 0,
+    decay_groups: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most pairs of time constants a layer, where neurons have their own.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
     export_net: Annotated[
@@ -64,6 +71,7 @@ def convert(
         graded=graded,
         seed=seed,
         net=export_net is not None,
+        decay_groups=decay_groups,
     )
     artifact = convert_file(model, options, calibration)
     if export_net is not None:
@@ -91,6 +99,15 @@ def quantisation_lines(report: Mapping[str, Any]) -> list[str]:
     for node, level in report["levels"].items():
         error = f"count error {errors[node]:.2%} on calibration" if node in errors else "read-out"
         lines.append(f"  quantised  {node:<24} {report['bits']} bit, level {level}  {error}")
+    for node, shared in report["shared_decays"].items():
+        cost = (
+            ""
+            if shared["count_error"] is None
+            else f", which alone costs a count error of {shared['count_error']:.2%}"
+        )
+        lines.append(
+            f"  decays     {node:<24} {shared['groups']} pairs for the {shared['pairs']} of its neurons{cost}"
+        )
     search = report["search"]
     verdict = "holds" if report["gate"]["passed"] else f"does not hold ({search['stopped']})"
     lines.append(

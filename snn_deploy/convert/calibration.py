@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.convert.quantise import DecayMatch, Evidence, Extremes
-from snn_deploy.convert.quantise.decays import kept_decays, round_decays
+from snn_deploy.convert.quantise.decay_groups import grouped_decays, limit_of
+from snn_deploy.convert.quantise.decays import kept_decays
 from snn_deploy.convert.quantise.gate import MIN_SPIKES
 from snn_deploy.engine import float as float_engine
 from snn_deploy.engine.float import FloatNeurons, FloatSynapses
 from snn_deploy.engine.inputs import graded_range
 from snn_deploy.engine.stepping import Spikes, State, simulate
 from snn_deploy.hw_profiles import Profile
+from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
 
 #: Generated calibration spikes: samples, steps, and the rates of the first and the last sample, before
@@ -35,10 +37,12 @@ _TELLING, _TROUGHS_KEPT = 0.02, 0.995
 class _Observed(FloatNeurons):
     """FloatNeurons with a shadow whose decays are rounded and whose resets follow the float spikes."""
 
-    def __init__(self, population: DiscretePopulation, profile: Profile) -> None:
+    def __init__(
+        self, population: DiscretePopulation, profile: Profile, registers: tuple[IntArray, IntArray]
+    ) -> None:
         super().__init__(population)
         self._exact = population
-        self._du, self._dv = kept_decays(*round_decays(population, profile), profile)
+        self._du, self._dv = kept_decays(*registers, profile)
 
     def start(self, samples: int) -> State:
         state = super().start(samples)
@@ -47,7 +51,8 @@ class _Observed(FloatNeurons):
         self._trough, self._memory = np.zeros((samples, self.size)), np.ones((samples, self.size))
         self._troughs: list[NDArray[np.float64]] = []
         self._shadow_u, self._shadow_v = (part.copy() for part in state)
-        self.overlap, self.power = np.zeros(self.size), np.zeros(self.size)
+        self._constant_v = np.zeros((samples, self.size))
+        self._sums = np.zeros((5, self.size))
         return state
 
     def step(self, state: State, drive: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -86,20 +91,39 @@ class _Observed(FloatNeurons):
         low, high = _MATCH_RANGE
         inside = (potential > low) & (potential < high) if self._exact.spiking else np.ones_like(fired)
         rounded = np.where(inside, self._shadow_v, 0.0)
-        self.overlap += np.einsum("sn,sn->n", potential, rounded)
-        self.power += np.einsum("sn,sn->n", rounded, rounded)
-        self._shadow_v[fired] = 0.0
+        self._constant_v = self._constant_v * (1 - self._dv) + 1.0
+        constant = np.where(inside, self._constant_v, 0.0)
+        left = (potential, rounded, rounded, constant, potential)
+        right = (rounded, rounded, constant, constant, constant)
+        self._sums += [np.einsum("sn,sn->n", a, b) for a, b in zip(left, right, strict=True)]
+        self._shadow_v[fired] = self._constant_v[fired] = 0.0
+
+    @property
+    def match(self) -> DecayMatch:
+        """What :meth:`_match` summed up."""
+        return DecayMatch(*self._sums)
 
 
-def observe(network: DiscreteNetwork, profile: Profile, inputs: Mapping[str, Spikes]) -> Evidence:
-    """Run the float network on ``inputs`` (samples, steps, neurons) by input name; return what it did."""
-    neurons = {population.name: _Observed(population, profile) for population in network.populations}
+def observe(
+    network: DiscreteNetwork,
+    profile: Profile,
+    inputs: Mapping[str, Spikes],
+    decay_groups: int | None = None,
+) -> Evidence:
+    """Run the float network on ``inputs`` (samples, steps, neurons) by input name; return what it did.
+
+    decay_groups: most pairs of decay registers a node; None leaves it to the profile.
+    """
+    limit = limit_of(profile, decay_groups)
+    registers = {p.name: grouped_decays(p, profile, limit) for p in network.populations}
+    neurons = {p.name: _Observed(p, profile, registers[p.name]) for p in network.populations}
     synapses = [FloatSynapses(projection) for projection in network.projections]
     rasters = simulate(network, neurons, synapses, inputs)
     return Evidence(
         rasters,
         {name: Extremes(n.u, n.drive, n.depth) for name, n in neurons.items()},
-        {name: DecayMatch(n.overlap, n.power) for name, n in neurons.items()},
+        {name: n.match for name, n in neurons.items()},
+        registers,
     )
 
 

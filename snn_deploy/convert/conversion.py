@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 _RECORDED_VERSIONS = ("numpy", "nir", "h5py", "torch", "norse")
 #: Options that act on floats.
-_QUANTISING = ("bits", "level", "budget", "graded", "decay")
+_QUANTISING = ("bits", "level", "budget", "graded", "decay", "decay_groups")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Options:
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
+    decay_groups: most pairs of decay registers a layer; None: as many as a core's tables hold.
     """
 
     profile: str = "loihi2"
@@ -59,6 +60,7 @@ class Options:
     graded: int = 0
     seed: int = 0
     net: bool = False
+    decay_groups: int | None = None
 
 
 def convert_file(path: Path, options: Options, calibration: Path | None = None) -> Artifact:
@@ -126,7 +128,11 @@ def _taken(
     network = replace(integers, contract=contract, profile=profile.name)
     _check_graded(network.inputs, profile)
     standard = Options()
-    asked = [f"--{name}" for name in _QUANTISING if getattr(options, name) != getattr(standard, name)]
+    asked = [
+        f"--{name.replace('_', '-')}"
+        for name in _QUANTISING
+        if getattr(options, name) != getattr(standard, name)
+    ]
     asked += ["--calibration"] if unused else []
     if asked:
         _log.warning("%s: without effect, the file holds integers already", ", ".join(asked))
@@ -151,6 +157,7 @@ def _artifact(
         level=0 if options.net and options.level == "auto" else options.level,
         budget=options.budget,
         generated=calibration is None,
+        decay_groups=options.decay_groups,
     )
     return Artifact(
         integers,

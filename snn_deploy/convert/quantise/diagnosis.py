@@ -151,14 +151,15 @@ def _cause(
     integer_drive = _integer_drive(quantiser, network, population, place, exact)
     if _wraps(population, place, integer_drive):
         return "wrap"
-    row = next(r for r in network.report["populations"] if r["name"] == population.name)
     layer_bias = quantiser.exact_bias(population)[place]
     unit = population.unit
     drive = _float_drive(quantiser.float_network, node, neuron, exact)
-    gain = float(row["decay_gain"])
+    correction = quantiser.correction(population.name)
+    gain, offset = float(correction.gain[place]), float(correction.offset[place])
     one = _membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
     rounded = (1 - kept_u(population.du) / DECAY_UNITY, 1 - kept_v(population.dv) / DECAY_UNITY)
-    start = _start(float_population, neuron, gain)
+    bias, *state = _start(float_population, neuron, gain)
+    start = (bias + offset, state[0], state[1])
     decayed = _membrane(rounded, gain * drive, spikes, start)
     corrected = (layer_bias / unit, start[1], start[2])
     weighted = _membrane(rounded, integer_drive / population.scale, spikes, corrected)

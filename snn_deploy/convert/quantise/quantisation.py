@@ -13,6 +13,7 @@ from snn_deploy.convert.quantise import LEVELS, Quantiser
 from snn_deploy.convert.quantise.diagnosis import diagnose
 from snn_deploy.convert.quantise.headroom import onset_text
 from snn_deploy.convert.quantise.search import Outcome, Search
+from snn_deploy.convert.quantise.sharing import shared_decays
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.errors import UsageError
 from snn_deploy.hw_profiles import Profile
@@ -40,6 +41,7 @@ def quantise_network(
     level: LevelChoice = "auto",
     budget: float | None = None,
     generated: bool = False,
+    decay_groups: int | None = None,
 ) -> QuantisedNetwork:
     """Calibrate, choose levels, quantise, and report.
 
@@ -47,12 +49,12 @@ def quantise_network(
     network. level "auto" promotes nodes from level 0 until the gate holds or, where no level meets it,
     until errors are near those of the top level; where calibration spikes are
     ``generated`` the gate proves little, so it then starts at the default levels. budget: see
-    :meth:`Search.greedy`.
+    :meth:`Search.greedy`. decay_groups: most pairs of decay registers a node, None: as the profile's tables.
     Raises UsageError for an unknown level or width, ModelNotSupported for values no format holds.
     """
     level = parse_level(level)
     used = _bounded(network, calibration)
-    quantiser = Quantiser(network, profile, observe(network, profile, used), bits)
+    quantiser = Quantiser(network, profile, observe(network, profile, used, decay_groups), bits)
     search = Search(quantiser)
     if level == "auto":
         start = quantiser.default_levels() if generated else search.start()
@@ -61,6 +63,7 @@ def quantise_network(
         outcome = search.at(dict.fromkeys(quantiser.nodes, level))
     exact = {name: raster[:_DIAGNOSED_SAMPLES] for name, raster in search.exact.items()}
     layers = diagnose(quantiser, outcome.network, exact)
+    shared = shared_decays(quantiser, search.exact)
     warnings = _warnings(network, used, outcome, generated, level == "auto")
     for warning in warnings:
         _LOG.warning(warning)
@@ -72,6 +75,7 @@ def quantise_network(
         "gate": outcome.verdict.report(),
         "search": outcome.report(),
         "layers": layers,
+        "shared_decays": shared,
         "warnings": [*outcome.network.report["warnings"], *warnings],
     }
     return replace(outcome.network, report=MappingProxyType(report))

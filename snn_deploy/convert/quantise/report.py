@@ -22,7 +22,7 @@ def population_row(
     profile: Profile,
     *,
     bias: FloatArray,
-    gain: float,
+    gain: FloatArray,
 ) -> dict[str, Any]:
     """One population in the report.
 
@@ -34,7 +34,7 @@ def population_row(
         "name": population.name,
         "node": population.node,
         "state_scale": population.scale,
-        "decay_gain": gain,
+        "decay_gain": float(gain.mean()),
         "decay_rounding": decays.rounding_errors(exact, population, profile),
         "bias_rounding": float(np.abs(population.bias - bias).max(initial=0.0)) / population.unit,
         "static_bound_u": static_bound_u(population, arriving, profile),

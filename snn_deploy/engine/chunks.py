@@ -36,7 +36,7 @@ class Chunk:
     neurons). membranes: population -> v after each step, (samples, steps, neurons); each only where asked
     for. spikes: input or population -> int64 (neurons,), over all samples and steps.
     late: (name, delay) -> the same over the last ``delay`` steps, which arrive nowhere.
-    overflows: population -> how often its u wrapped and its v was clipped; None where the engine does not count it.
+    overflows: population -> how often u wrapped and v was clipped; None where the engine does not count it.
     """
 
     counts: Mapping[str, NDArray[np.int32]]

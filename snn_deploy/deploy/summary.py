@@ -67,7 +67,8 @@ def _synapses(projection: QuantisedProjection) -> int:
 
 
 def describe_run(result: RunResult) -> dict[str, Any]:
-    """What ``run --json`` prints."""
+    """What ``run --json`` prints; wraps and saturations of a layer are None where they were not counted."""
+    wraps, saturations = result.wraps or {}, result.saturations or {}
     return {
         "backend": result.backend,
         "samples": result.samples,
@@ -76,7 +77,10 @@ def describe_run(result: RunResult) -> dict[str, Any]:
         "synops": result.synops,
         "synops_stored": sum(layer.synops_stored for layer in result.layers),
         "neuron_updates": sum(layer.neuron_updates for layer in result.layers),
-        "per_layer": [asdict(layer) for layer in result.layers],
+        "per_layer": [
+            {**asdict(layer), "wraps": wraps.get(layer.name), "saturations": saturations.get(layer.name)}
+            for layer in result.layers
+        ],
         "seconds": dict(result.seconds),
         "versions": dict(result.versions),
         "notes": dict(result.notes),

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.connections import Connection
 from snn_deploy.network.contract import Contract
-from snn_deploy.network.integers import STATE_SHIFT, shift
+from snn_deploy.network.integers import STATE_LIMIT, STATE_SHIFT, shift
 from snn_deploy.network.network import Input, Output
 
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
@@ -58,6 +58,11 @@ class QuantisedPopulation:
     def bias(self) -> IntArray:
         """The effective bias that v receives each step, shape (neurons,)."""
         return shift(self.bias_mant, self.bias_exp)
+
+    @property
+    def clip_is_lossless(self) -> bool:
+        """Whether a v that is clipped to 2^23 - 1 fires, and is 0 afterwards as it would be unclipped."""
+        return self.vth << STATE_SHIFT < STATE_LIMIT - 1
 
     @property
     def unit(self) -> float:

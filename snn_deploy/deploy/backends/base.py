@@ -37,13 +37,15 @@ class Backend(ABC):
 
     claim: what an equal parity certificate against this backend says; empty where it is no reference.
     exact: it runs the artifact's integers, so that its spikes must equal ``fixed``'s.
-    cause: why spikes may differ from ``fixed``'s.
+    cause: why spikes may differ from ``fixed``'s. counts_overflows: a result says how often u wrapped and v
+    saturated.
     """
 
     name: ClassVar[str]
     claim: ClassVar[str] = ""
     exact: ClassVar[bool] = False
     cause: ClassVar[str] = "engine"
+    counts_overflows: ClassVar[bool] = False
 
     @abstractmethod
     def availability(self) -> Availability:

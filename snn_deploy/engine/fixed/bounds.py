@@ -25,8 +25,8 @@ _Bound = NDArray[np.float64]
 class Bounds:
     """What can happen to one population.
 
-    wraps: u may leave (-2^23, 2^23]. clips_low, clips_high: v may fall below -(2^23 - 1), rise above
-    2^23 - 1. drive: largest |a << 6|.
+    wraps: u may leave (-2^23, 2^23]. clips_low, clips_high: v may be clipped to -(2^23 - 1), to 2^23 - 1, and
+    what follows is changed by it: a neuron that fires is reset to 0 either way. drive: largest |a << 6|.
     """
 
     wraps: bool
@@ -105,7 +105,7 @@ def _population(population: QuantisedPopulation, low: _Bound, high: _Bound, step
     return Bounds(
         wraps=bool(wraps.any()),
         clips_low=bool(np.any(v_low < 1 - STATE_LIMIT)),
-        clips_high=bool(np.any(v_high > STATE_LIMIT - 1)),
+        clips_high=not population.clip_is_lossless and bool(np.any(v_high > STATE_LIMIT - 1)),
         drive=float(np.maximum(high, -low).max(initial=0)),
     )
 

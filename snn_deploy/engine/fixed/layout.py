@@ -142,7 +142,7 @@ class Layout:
             node=node,
             group_count=len(groups),
             wraps=int(reach.wraps),
-            clips=reach.clips_low + 2 * reach.clips_high,
+            clips=c.BOTH_SIDES if reach.clips_high else c.BELOW if reach.clips_low else c.NEVER,
             reset_interval=interval,
             reset_offset=offset % interval if interval else 0,
         )

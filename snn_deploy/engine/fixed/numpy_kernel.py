@@ -6,6 +6,7 @@ State is float64 and every value in it an integer below 2^53, so sums and the tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from snn_deploy.engine.chunks import Chunk
 from snn_deploy.engine.fixed.bounds import bounds, graded_sum_leaves_int32
 from snn_deploy.engine.fixed.prepared import NO_RESETS, Reset, Resets
-from snn_deploy.engine.result import events
+from snn_deploy.engine.result import Overflows, events
 from snn_deploy.engine.stepping import State, simulate
 from snn_deploy.network.connections import Connection, Dense, synapses
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
@@ -35,6 +36,7 @@ class FixedNeurons:
     reset: LIFReset, before the dynamics of a step; it clears u and v, not the input of that step.
     trace: where given, takes v after every step, (samples, steps, neurons).
     far: u can pass 2^24, so that u's or v's sum can leave int32, which Lava holds them in.
+    ``overflows`` counts the steps since :meth:`start`.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class FixedNeurons:
         self._trace = trace
         self._far = far
         self._t = 0
+        self._highest = math.inf if population.clip_is_lossless else _STATE_LIMIT - 1
+        self.overflows = Overflows()
 
     def start(self, samples: int) -> State:
-        self._t = 0
+        self._t, self.overflows = 0, Overflows()
         return [np.tile(self._u0, (samples, 1)), np.tile(self._v0, (samples, 1))]
 
     def step(self, state: State, drive: NDArray[Any]) -> NDArray[np.bool_]:
@@ -67,21 +71,24 @@ class FixedNeurons:
         u *= self._keep_u
         np.trunc(u, out=u)
         u += drive * (1 << _STATE_SHIFT)
-        if self._far:
-            _turn(u)
+        turned = _turn(u) if self._far else False
         # Lava wraps once, silently: 2^23 + k becomes k - 2^23
         above, below = u > _STATE_LIMIT, u <= -_STATE_LIMIT
+        wraps = int(np.count_nonzero(above | below | turned))
         u[above] -= 2 * _STATE_LIMIT
         u[below] += 2 * _STATE_LIMIT
         v *= self._keep_v
         np.trunc(v, out=v)
         v += u
         v += self._bias
-        if self._far:
-            _turn(v)
+        turned = _turn(v) if self._far else False
+        saturations = int(np.count_nonzero(turned))
         # clipping takes thrice the time of asking whether it is needed
         if v.max(initial=0) >= _STATE_LIMIT or v.min(initial=0) <= -_STATE_LIMIT:
+            lost = (v < 1 - _STATE_LIMIT) | (v > self._highest) | turned
+            saturations = int(np.count_nonzero(lost))
             np.clip(v, 1 - _STATE_LIMIT, _STATE_LIMIT - 1, out=v)
+        self.overflows += Overflows(wraps, saturations)
         fired = v > self._threshold
         np.putmask(v, fired, 0)
         if self._trace is not None:
@@ -89,9 +96,11 @@ class FixedNeurons:
         return fired
 
 
-def _turn(x: NDArray[Any]) -> None:
-    """What int32 makes of a sum: modulo 2^32, into [-2^31, 2^31)."""
-    x -= _INT32_TURN * np.floor(x / _INT32_TURN + 0.5)
+def _turn(x: NDArray[Any]) -> Any:
+    """Make of a sum what int32 does: modulo 2^32, into [-2^31, 2^31); returns where that changed it."""
+    turns = np.floor(x / _INT32_TURN + 0.5)
+    x -= _INT32_TURN * turns
+    return turns != 0
 
 
 class FixedSynapses:
@@ -158,6 +167,7 @@ class Golden:
             late={
                 (name, delay): events(spikes[name][:, max(steps - delay, 0) :]) for name, delay in self._tails
             },
+            overflows={name: population.overflows for name, population in neurons.items()},
         )
 
 

@@ -91,8 +91,10 @@ static inline VI vi_wrap(VI u)
 }
 
 #define vf_one() vf_set(1)
-#define vf_clip_above(v) _mm256_min_ps(v, _mm256_set1_ps(V_LIMIT))
-#define vf_clip_below(v) _mm256_max_ps(v, _mm256_set1_ps(-V_LIMIT))
+#define vf_min(a, b) _mm256_min_ps(a, b)
+#define vf_max(a, b) _mm256_max_ps(a, b)
+#define vi_any(x) (!_mm256_testz_si256(x, x))
+#define vf_any_above(a, b) (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0)
 
 static uint64_t word_of(const uint8_t bytes[64])
 {

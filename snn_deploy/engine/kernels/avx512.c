@@ -98,8 +98,10 @@ static inline VF vf_one(void)
     return one;
 }
 
-#define vf_clip_above(v) _mm512_min_ps(v, _mm512_set1_ps(V_LIMIT))
-#define vf_clip_below(v) _mm512_max_ps(v, _mm512_set1_ps(-V_LIMIT))
+#define vf_min(a, b) _mm512_min_ps(a, b)
+#define vf_max(a, b) _mm512_max_ps(a, b)
+#define vi_any(x) (_mm512_test_epi32_mask(x, x) != 0)
+#define vf_any_above(a, b) (_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0)
 
 static void pack(const uint8_t *raster, snn_node *node, int steps)
 {

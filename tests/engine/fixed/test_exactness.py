@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,8 @@ KERNELS = kernel.names()
 
 def check(name: str, net: QuantisedNetwork, inputs: Any, resets: nets.Resets | None = None) -> dict[str, Any]:
     """Compare one kernel's run with the reference; return the reference's spikes."""
-    fired, voltage = nets.reference(net, inputs, resets)
+    lost: dict[str, Counter[str]] = {}
+    fired, voltage = nets.reference(net, inputs, resets, lost=lost)
     timed = {key: Reset(*value) for key, value in (resets or {}).items()}
     populations = [p.name for p in net.populations]
     prepared = kernel.prepare(net, name, timed)
@@ -38,6 +40,8 @@ def check(name: str, net: QuantisedNetwork, inputs: Any, resets: nets.Resets | N
         np.testing.assert_array_equal(chunk.rasters[p], fired[p], err_msg=f"{name}: spikes of {p}")
         np.testing.assert_array_equal(chunk.membranes[p], voltage[p], err_msg=f"{name}: v of {p}")
         np.testing.assert_array_equal(chunk.counts[p], fired[p].sum(axis=1))
+        for run in (short, chunk):
+            assert vars(run.overflows[p]) == lost[p], f"{name}: wraps and saturations of {p}"
     counter = ActivityCounter(net)
     samples, steps = next(iter(inputs.values())).shape[:2]
     for node, total in short.spikes.items():

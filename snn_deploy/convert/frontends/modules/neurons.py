@@ -12,6 +12,7 @@ from typing import Any
 
 import nir
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -91,6 +92,26 @@ def add_recurrent(
         )
     writer.edges += [(source, f"{name}.lif") for source in writer.open]
     writer.open, writer.shape, writer.fresh = (f"{name}.lif",), shape, ""
+
+
+def require_steps(
+    function: Callable[[torch.Tensor], torch.Tensor], name: str, *, at_threshold: bool = False
+) -> None:
+    """Refuse a spike function that sends anything but 0 below the threshold and 1 above it, or at it.
+
+    function: of v - v_threshold; a user's surrogate may be anything.
+    """
+    probe = torch.tensor([-1.0, -1e-6, 0.0, 1e-6, 1.0])
+    with torch.no_grad():
+        sent = function(probe).tolist()
+    wanted = [0.0, 0.0, float(at_threshold), 1.0, 1.0]
+    if sent != wanted:
+        raise ModelNotSupported(
+            "the spike function is no step",
+            where=name,
+            found=f"{sent} for v - v_threshold of {probe.tolist()}",
+            allowed=str(wanted),
+        )
 
 
 def refuse_late_bias(writer: Writer, names: list[str], name: str) -> None:

@@ -112,7 +112,9 @@ def load_front_ends(module: nn.Module) -> None:
     A front end is the module, or the package with a module ``walker``, that bears the name of the package
     which the framework's modules come from.
     """
-    packages = {base.__module__.partition(".")[0] for part in module.modules() for base in type(part).__mro__}
+    # torch's own: frameworks have methods of these names that return something else
+    parts = (part for _, part in nn.Module.named_modules(module))
+    packages = {base.__module__.partition(".")[0] for part in parts for base in type(part).__mro__}
     for package in sorted(packages):
         name = f"{_FRONT_ENDS}.{package}"
         spec = find_spec(name) if package.isidentifier() else None

@@ -142,11 +142,21 @@ def writes(
     return register
 
 
+#: What a subclass may replace of a module without changing what it computes, beside most dunder names.
+_HARMLESS = {"extra_repr", "reset_parameters"}
+_CALLED = {"__call__", "__getattr__", "__getattribute__"}
+
+
 def registered(module: torch.nn.Module) -> type[torch.nn.Module] | None:
-    """The module's type, or a base whose ``forward`` it has not replaced, that has a writer."""
+    """The module's type, or a base of which it has replaced nothing, that has a writer."""
+    changed: set[str] = set()
     for base in type(module).__mro__:
-        if base in WRITERS and type(module).forward is base.forward:
-            return base
+        if base in WRITERS:
+            own_forward = "forward" in vars(module) and base.__name__ != "OptimizedModule"
+            return None if own_forward or any(hasattr(base, name) for name in changed) else base
+        changed |= {
+            name for name in vars(base) if name in _CALLED or not (name.startswith("__") or name in _HARMLESS)
+        }
     return None
 
 

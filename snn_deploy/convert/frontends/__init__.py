@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _READERS = {
     ".nir": "snn_deploy.convert.frontends.nir_file:read_source",
-    ".pt": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
-    ".pth": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
-    ".safetensors": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
+    ".pt": "snn_deploy.convert.frontends.pytorch:read_source",
+    ".pth": "snn_deploy.convert.frontends.pytorch:read_source",
+    ".safetensors": "snn_deploy.convert.frontends.pytorch:read_source",
 }
 #: Formats that count in steps: their readers also take the seconds of one, or None.
 _STEP_READERS = {".net": "snn_deploy.convert.frontends.lavadl:read_source"}

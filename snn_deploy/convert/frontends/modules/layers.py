@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from snn_deploy.convert.frontends.norse.graph.writer import Writer, array, writes
+from snn_deploy.convert.frontends.modules.writer import Writer, array, writes
 from snn_deploy.errors import ModelNotSupported
 
 

@@ -18,7 +18,7 @@ def _certify(ours, theirs):
         theirs,
         list(ours),
         claim="equal",
-        cause="rounding",
+        cause=lambda _: "rounding",
         hashes={"input": "x"},
         versions={"numpy": "1"},
     )

@@ -66,7 +66,7 @@ def run(
     """
     from snn_deploy.convert.artifact import Artifact
     from snn_deploy.convert.inputs import read_inputs
-    from snn_deploy.deploy import backends, overflows
+    from snn_deploy.deploy import backends, overflows, silence
     from snn_deploy.deploy.outputs import write_result
     from snn_deploy.deploy.summary import describe_run
     from snn_deploy.engine.result import RunInterrupted
@@ -93,6 +93,7 @@ def run(
                 write_result(output, stop.finished, model, spikes=spikes)
             raise
     overflows.report(result, on_wrap)
+    silence.report(result, model)
     write_result(output, result, model, spikes=spikes)
     emit({"output": output, **describe_run(result)}, as_json, _render)
 

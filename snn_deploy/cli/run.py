@@ -42,6 +42,9 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write counts (.npz).")],
     backend: Backend = "fixed",
     spikes: Annotated[bool, typer.Option("--spikes", help="Write the output spike rasters too.")] = False,
+    binarise: Annotated[
+        bool, typer.Option("--binarise", help="Count every value above 0 as one spike (OR of events).")
+    ] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
     kernel: Kernel = None,
     threads: Threads = None,
@@ -65,7 +68,7 @@ def run(
     options = {"kernel": kernel, "threads": threads, "max_memory": max_memory and max_memory << 20}
     engine = backends.get(backend, **options, timing=timing, gap=gap, lif_reset=lif_reset or None)
     model = Artifact.load(artifact)
-    inputs = read_inputs(spikes_in, model.network)
+    inputs = read_inputs(spikes_in, model.network, binarise=binarise)
     samples = len(next(iter(inputs.values())))
     nodes = [node.node for node in model.network.outputs] if spikes else []
     with progress(f"{backend}: {samples} samples", samples) as advance:

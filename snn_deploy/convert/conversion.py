@@ -47,6 +47,8 @@ class Options:
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
+    binarise: of calibration spikes, every value above 0 is one. model: FILE.py:build, the function that
+    builds the module of a checkpoint of weights alone; that file is run.
     """
 
     profile: str = "loihi2"
@@ -59,6 +61,8 @@ class Options:
     graded: int = 0
     seed: int = 0
     net: bool = False
+    binarise: bool = False
+    model: str | None = None
 
 
 def convert_file(path: Path, options: Options, calibration: Path | None = None) -> Artifact:
@@ -69,14 +73,14 @@ def convert_file(path: Path, options: Options, calibration: Path | None = None) 
     """
     from snn_deploy.convert.inputs import read_inputs
 
-    source = read_model(path, options.dt)
+    source = read_model(path, options.dt, options.model)
     provenance = {**source.provenance, "source": path.name, "sha256": _sha256(path)}
     if source.integers is not None:
         return _taken(source, source.integers, options, provenance, unused=calibration is not None)
     prepared = _prepared(source.graph, options)
     if calibration is None:
         return _artifact(prepared, options, provenance, None)
-    spikes = read_inputs(calibration, prepared.network)
+    spikes = read_inputs(calibration, prepared.network, binarise=options.binarise)
     return _artifact(prepared, options, {**provenance, "calibration": calibration.name}, spikes)
 
 

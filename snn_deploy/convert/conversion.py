@@ -17,6 +17,7 @@ from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.calibration import generated_spikes
 from snn_deploy.convert.export_net import narrowed
 from snn_deploy.convert.frontends import Source, read_model
+from snn_deploy.convert.frontends.origin import doubt, origin
 from snn_deploy.convert.pipeline import Discretised, prepare
 from snn_deploy.convert.quantise.quantisation import LevelChoice, quantise_network
 from snn_deploy.engine.stepping import Spikes
@@ -95,7 +96,8 @@ def convert_graph(
 
 
 def _prepared(graph: nir.NIRGraph, options: Options) -> Discretised:
-    contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay)
+    contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay, origin(graph))
+    doubt(graph, contract)
     prepared = prepare(graph, contract, options.graded)
     _check_graded(prepared.network.inputs, load_profile(options.profile))
     return prepared

@@ -14,8 +14,17 @@ _DECAYS = "euler, 1 - dt / tau a step (the default), or exponential, exp(-dt / t
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors, graph.nir or network.net")],
+    model: Annotated[Path, typer.Argument(help="model.pt, .ckpt, .safetensors, graph.nir or network.net")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The artifact to write.")],
+    build: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="FILE.py:build",
+            help="For a checkpoint of weights alone: the function that builds the module, or (module, input "
+            "shape). Runs the code in that file, in a process of its own.",
+        ),
+    ] = None,
     profile: Annotated[str, typer.Option(help="Hardware profile, a name or a TOML file.")] = "loihi2",
     dt: Annotated[
         float | None, typer.Option(help="Time step in seconds, where the model states none.")
@@ -33,6 +42,9 @@ def convert(
         ),
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Spikes to calibrate on (.npz).")] = None,
+    binarise: Annotated[
+        bool, typer.Option("--binarise", help="Count every calibration value above 0 as one spike.")
+    ] = False,
     graded: Annotated[
         int, typer.Option(help="Bits of graded input spikes, where the model states none; 0 is 0/1.")
     ] = 0,
@@ -72,6 +84,8 @@ def convert(
         seed=seed,
         net=export_net is not None,
         decay_groups=decay_groups,
+        binarise=binarise,
+        model=build,
     )
     artifact = convert_file(model, options, calibration)
     if export_net is not None:

@@ -50,6 +50,9 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write counts (.npz).")],
     backend: Backend = "fixed",
     spikes: Annotated[bool, typer.Option("--spikes", help="Write the output spike rasters too.")] = False,
+    binarise: Annotated[
+        bool, typer.Option("--binarise", help="Count every value above 0 as one spike (OR of events).")
+    ] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
     kernel: Kernel = None,
     threads: Threads = None,
@@ -75,7 +78,7 @@ def run(
     engine = backends.get(backend, **options, timing=timing, gap=gap, lif_reset=lif_reset or None)
     overflows.check_policy(on_wrap, backend, engine.counts_overflows)
     model = Artifact.load(artifact)
-    inputs = read_inputs(spikes_in, model.network)
+    inputs = read_inputs(spikes_in, model.network, binarise=binarise)
     samples = len(next(iter(inputs.values())))
     nodes = [node.node for node in model.network.outputs] if spikes else []
     with progress(f"{backend}: {samples} samples", samples) as advance:

@@ -17,6 +17,7 @@ from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.calibration import generated_calibration
 from snn_deploy.convert.export_net import narrowed
 from snn_deploy.convert.frontends import Source, read_model
+from snn_deploy.convert.frontends.origin import doubt, origin
 from snn_deploy.convert.pipeline import Discretised, prepare
 from snn_deploy.convert.quantise.quantisation import LevelChoice, quantise_network
 from snn_deploy.engine.stepping import Spikes
@@ -48,6 +49,8 @@ class Options:
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
     decay_groups: most pairs of decay registers a layer; None: as many as a core's tables hold.
+    binarise: of calibration spikes, every value above 0 is one. model: FILE.py:build, the function that
+    builds the module of a checkpoint of weights alone; that file is run.
     """
 
     profile: str = "loihi2"
@@ -61,6 +64,8 @@ class Options:
     seed: int = 0
     net: bool = False
     decay_groups: int | None = None
+    binarise: bool = False
+    model: str | None = None
 
 
 def convert_file(path: Path, options: Options, calibration: Path | None = None) -> Artifact:
@@ -71,14 +76,14 @@ def convert_file(path: Path, options: Options, calibration: Path | None = None) 
     """
     from snn_deploy.convert.inputs import read_inputs
 
-    source = read_model(path, options.dt)
+    source = read_model(path, options.dt, options.model)
     provenance = {**source.provenance, "source": path.name, "sha256": _sha256(path)}
     if source.integers is not None:
         return _taken(source, source.integers, options, provenance, unused=calibration is not None)
     prepared = _prepared(source.graph, options)
     if calibration is None:
         return _artifact(prepared, options, provenance, None)
-    spikes = read_inputs(calibration, prepared.network)
+    spikes = read_inputs(calibration, prepared.network, binarise=options.binarise)
     return _artifact(prepared, options, {**provenance, "calibration": calibration.name}, spikes)
 
 
@@ -93,7 +98,8 @@ def convert_graph(
 
 
 def _prepared(graph: nir.NIRGraph, options: Options) -> Discretised:
-    contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay)
+    contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay, origin(graph))
+    doubt(graph, contract)
     prepared = prepare(graph, contract, options.graded)
     _check_graded(prepared.network.inputs, load_profile(options.profile))
     return prepared

@@ -45,36 +45,36 @@ _TRAIN_ANOTHER = "Train with Leaky, Synaptic, RLeaky, RSynaptic or Lapicque."
 
 
 def _states(*names: str) -> Callable[[Any], tuple[str, ...]]:
-    """A cell that keeps its states (init_hidden) takes its input alone, and returns its spikes alone."""
+    """A cell with init_hidden returns its spikes alone, unless it is told to send its states too."""
     return lambda cell: () if cell.init_hidden and not cell.output else names
 
 
-@writes(snntorch.Leaky, states=_states("mem"))
+@writes(snntorch.Leaky, states=_states("mem"), keeps=True)
 def _(cell: Any, writer: Writer, name: str) -> None:
     step = _step(cell, name, _clamped(cell.beta))
     writer.add(name, neuron(writer, name, step), writer.shape)
 
 
-@writes(snntorch.Synaptic, states=_states("syn", "mem"))
+@writes(snntorch.Synaptic, states=_states("syn", "mem"), keeps=True)
 def _(cell: Any, writer: Writer, name: str) -> None:
     step = _step(cell, name, _clamped(cell.beta), keep_u=_clamped(cell.alpha))
     writer.add(name, neuron(writer, name, step), writer.shape)
 
 
-@writes(snntorch.RLeaky, states=_states("output", "mem"))
+@writes(snntorch.RLeaky, states=_states("output", "mem"), keeps=True)
 def _(cell: Any, writer: Writer, name: str) -> None:
     """x is the input and recurrent(the spikes of the step before), with its bias in the first step too."""
     step = _step(cell, name, _clamped(cell.beta))
     add_recurrent(writer, name, neuron(writer, name, step), cell.recurrent, write)
 
 
-@writes(snntorch.RSynaptic, states=_states("output", "syn", "mem"))
+@writes(snntorch.RSynaptic, states=_states("output", "syn", "mem"), keeps=True)
 def _(cell: Any, writer: Writer, name: str) -> None:
     step = _step(cell, name, _clamped(cell.beta), keep_u=_clamped(cell.alpha))
     add_recurrent(writer, name, neuron(writer, name, step), cell.recurrent, write)
 
 
-@writes(snntorch.Lapicque, states=_states("mem"))
+@writes(snntorch.Lapicque, states=_states("mem"), keeps=True)
 def _(cell: Any, writer: Writer, name: str) -> None:
     """mem <- (1 - time_step / (R C)) mem + time_step / C x."""
     share = array(cell.time_step) / array(cell.C)

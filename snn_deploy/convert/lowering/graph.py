@@ -15,7 +15,14 @@ from snn_deploy.convert.canonical import canonical
 from snn_deploy.convert.compose import identity
 from snn_deploy.convert.lowering.cycles import delay_cycles
 from snn_deploy.convert.lowering.signal import CONSTANT, Path, Shape, Signal, joined, merge
-from snn_deploy.convert.lowering.transform import require_shape, stated_shape, transform, unsupported
+from snn_deploy.convert.lowering.transform import (
+    require_shape,
+    spread,
+    stated_shape,
+    transform,
+    unsupported,
+    widened,
+)
 from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.network.arrays import frozen
 from snn_deploy.network.contract import Contract
@@ -117,7 +124,7 @@ class _Walk:
     def population(self, name: str, node: nir.NIRNode) -> Population:
         model, shape = MODELS[type(node).__name__], self.sent[name].shape
         values = {
-            f.name: frozen(np.broadcast_to(getattr(node, f.name), shape).reshape(-1), np.float64)
+            f.name: frozen(spread(getattr(node, f.name), shape).reshape(-1), np.float64)
             for f in fields(model)
         }
         neuron: Neuron = model(**values)
@@ -195,6 +202,8 @@ class _Walk:
         own = self.own_shape(name)
         if own is None:
             return signal
+        if type(self.nodes[name]).__name__ in MODELS:
+            own = widened(own, signal.shape)
         require_shape(signal, own, name)
         return replace(signal, shape=own)
 
@@ -262,9 +271,9 @@ class _Walk:
         return tuple(int(n) for n in shape) or None
 
     def source_shape(self, name: str) -> Shape:
-        """The shape of a source. A neuron whose parameters are scalars is as wide as what arrives."""
+        """The shape of a source. A neuron's parameters of size 1 are as wide as what arrives."""
         own = self.own_shape(name)
-        if own is not None:
+        if own is not None and (1 not in own or isinstance(self.nodes[name], nir.Input)):
             return own
         unknown = ModelNotSupported("the width of this population is not stated", where=name)
         if name in self.open_nodes:
@@ -273,11 +282,14 @@ class _Walk:
         try:
             for source in self.before[name]:  # over a cycle the width is the one in question: try the others
                 try:
-                    return self.leaving(source).shape
+                    arriving = self.leaving(source).shape
+                    return arriving if own is None else widened(own, arriving)
                 except ModelNotSupported as error:
                     unknown = error
         finally:
             self.open_nodes.pop()
+        if own is not None:
+            return own
         raise unknown
 
 

@@ -17,6 +17,7 @@ from torch import fx, nn
 
 from snn_deploy.convert.frontends.modules.writer import (
     EXPLANATIONS,
+    KEEPING,
     Shape,
     Writer,
     registered,
@@ -203,6 +204,8 @@ class _Reader:
         given = [*arguments[1:], *[None] * len(states)]
         news = [sent if name == "output" else _NewState(cell, name) for name in states]
         for state, new in zip(given, news, strict=False):
+            if state is None and registered(module) in KEEPING:
+                continue
             if state is not None and not isinstance(state, _State):
                 raise self._refuse(f"the state of {path} is computed", state)
             self.taken[cell, new] = None if state is None else state.path

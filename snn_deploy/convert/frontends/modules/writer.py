@@ -122,21 +122,28 @@ STATES: dict[type[torch.nn.Module], Callable[[Any], tuple[str, ...]]] = {}
 EXPLANATIONS: dict[str, Callable[[torch.nn.Module], tuple[str, str]]] = {}
 
 
+#: Cells that, given no state, go on from the one that they had in the step before.
+KEEPING: set[type[torch.nn.Module]] = set()
+
+
 def writes(
     *modules: type[torch.nn.Module],
     states: tuple[str, ...] | Callable[[Any], tuple[str, ...]] = (),
+    keeps: bool = False,
 ) -> Callable[[Write], Write]:
     """Register the function that writes modules of these types. To add a module, decorate its function.
 
     states: names of those that ``module(x, *states)`` takes and ``(output, *states)`` returns, "output" for
-    one that is the output itself; none where the module keeps its states. A function of the module where
-    that depends on how it was built.
+    one that is the output itself; none where it returns its output alone. A function of the module where
+    that depends on how it was built. keeps: given no state, it goes on from the one of the step before.
     """
 
     def register(function: Write) -> Write:
         WRITERS.update(dict.fromkeys(modules, function))
         names = states if callable(states) else lambda module: states
         STATES.update(dict.fromkeys(modules, names))
+        if keeps:
+            KEEPING.update(modules)
         return function
 
     return register

@@ -10,7 +10,14 @@ from nir.ir.graph import Identity  # not among the names that nir exports
 
 from snn_deploy.convert.compose import keep_rows
 from snn_deploy.convert.lowering.signal import CONSTANT, Path, Signal
-from snn_deploy.convert.lowering.transform import REFUSED, numbers, require_shape, stated_shape, transform
+from snn_deploy.convert.lowering.transform import (
+    REFUSED,
+    elementwise,
+    numbers,
+    require_shape,
+    stated_shape,
+    transform,
+)
 from snn_deploy.errors import ModelNotSupported
 from snn_deploy.network.arrays import frozen
 from snn_deploy.network.connections import Dense
@@ -59,9 +66,7 @@ def _(node: nir.Flatten, name: str, signal: Signal, contract: Contract) -> Signa
 def _(node: nir.Delay, name: str, signal: Signal, contract: Contract) -> Signal:
     """y(t) = x(t - delay), in whole steps. Before the start x was 0, spikes and constants alike."""
     delay = numbers(node.delay, name, "delay")
-    if delay.ndim:
-        require_shape(signal, delay.shape, name)
-    exact = np.broadcast_to(delay.reshape(-1), (signal.size,)) / contract.dt
+    exact = elementwise(delay, signal, name) / contract.dt
     steps = np.rint(exact)
     # a unit in the last place of seconds / dt: anything further off is another delay
     bad = ~(np.isfinite(exact) & (steps >= 0) & (np.abs(exact - steps) <= 1e-6 * np.maximum(1.0, steps)))

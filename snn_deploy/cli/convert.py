@@ -55,6 +55,10 @@ def convert(
             help="Most pairs of time constants a layer, where neurons have their own.",
         ),
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps of a sample, where the model states none: checked at each run."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
     export_net: Annotated[
@@ -84,6 +88,7 @@ def convert(
         seed=seed,
         net=export_net is not None,
         decay_groups=decay_groups,
+        steps=steps,
         binarise=binarise,
         model=build,
     )

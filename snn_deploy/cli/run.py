@@ -69,7 +69,7 @@ def run(
     """
     from snn_deploy.convert.artifact import Artifact
     from snn_deploy.convert.inputs import read_inputs
-    from snn_deploy.deploy import backends, overflows, silence
+    from snn_deploy.deploy import axes, backends, overflows, silence
     from snn_deploy.deploy.outputs import write_result
     from snn_deploy.deploy.summary import describe_run
     from snn_deploy.engine.result import RunInterrupted
@@ -79,6 +79,7 @@ def run(
     overflows.check_policy(on_wrap, backend, engine.counts_overflows)
     model = Artifact.load(artifact)
     inputs = read_inputs(spikes_in, model.network, binarise=binarise)
+    axes.report(model, inputs)
     samples = len(next(iter(inputs.values())))
     nodes = [node.node for node in model.network.outputs] if spikes else []
     with progress(f"{backend}: {samples} samples", samples) as advance:

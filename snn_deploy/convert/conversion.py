@@ -48,6 +48,7 @@ class Options:
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
+    steps: of a sample, where the model states none: input of another length is then remarked on.
     decay_groups: most pairs of decay registers a layer; None: as many as a core's tables hold.
     binarise: of calibration spikes, every value above 0 is one. model: FILE.py:build, the function that
     builds the module of a checkpoint of weights alone; that file is run.
@@ -64,6 +65,7 @@ class Options:
     seed: int = 0
     net: bool = False
     decay_groups: int | None = None
+    steps: int | None = None
     binarise: bool = False
     model: str | None = None
 
@@ -153,6 +155,9 @@ def _artifact(
     calibration: Mapping[str, Spikes] | None,
 ) -> Artifact:
     network = prepared.network
+    steps = options.steps or provenance.get("steps")
+    if steps is None and calibration is not None:
+        steps = next(iter(calibration.values())).shape[1]
     spikes = generated_calibration(network, options.seed) if calibration is None else calibration
     profile = load_profile(options.profile)
     integers = quantise_network(
@@ -172,6 +177,7 @@ def _artifact(
             {
                 "calibration": "generated Bernoulli spikes" if calibration is None else "given",
                 **provenance,
+                **({} if steps is None else {"steps": int(steps)}),
                 "seed": options.seed,
                 "versions": _versions(),
             }

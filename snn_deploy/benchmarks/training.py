@@ -63,10 +63,12 @@ def train(
         seed,
         constants=constants,
         coding=type(task).coding,
+        frozen_heads=task.frozen_heads(),
         validate=task.validate(recipe),
         checkpoint=checkpoint,
         progress=progress,
     )
+    task.finish(trained.module, recipe, seed)
     return trained, config
 
 
@@ -96,7 +98,7 @@ def train_task(
     training starts. Raises UsageError for an unknown task, encoder or recipe entry, a suffix other than .pt
     and .safetensors, a folder that is not there; and what training raises.
     """
-    task = registry.load_task(name)
+    task = registry.load_task(name).for_encoder(encoder)
     if output.suffix not in (".pt", ".safetensors"):
         raise UsageError("unknown model format", where=str(output), allowed=".pt or .safetensors")
     if not output.parent.is_dir():

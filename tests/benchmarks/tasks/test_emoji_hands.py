@@ -105,10 +105,10 @@ def test_another_content_is_refused_and_not_kept(npm):
 
 def test_without_npm_or_registry_the_error_says_what_to_do(monkeypatch, npm, tmp_path):
     (npm / hands.HANDS["fluent"].file).unlink()
-    with pytest.raises(BackendUnavailable, match="fluent-emoji-flat@.*npm could not fetch"):
+    with pytest.raises(BackendUnavailable, match=r"fluent-emoji-flat@.*npm could not fetch"):
         hands.fetch()
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BackendUnavailable, match="npm fetches.*OpenMoji alone"):
+    with pytest.raises(BackendUnavailable, match=r"npm fetches.*OpenMoji alone"):
         hands.fetch()
 
 

@@ -43,10 +43,10 @@ def run_bench(name: str, options: BenchOptions, folder: Path, stage: Stage) -> O
     except UsageError as error:
         raise UsageError(_with_studies(violation) for violation in error.violations) from None
     _check(options)
+    task = task.with_encoder(options.encoder or encoder_of(options.model) or task.encoder)
     folder.mkdir(parents=True, exist_ok=True)
     with registry.blaming(registry.source_of(task)):
-        encoder = options.encoder if options.model is None else encoder_of(options.model)
-        return _run(task.for_encoder(encoder), options, folder, stage)
+        return _run(task, options, folder, stage)
 
 
 def _with_studies(violation: Violation) -> Violation:

@@ -84,13 +84,13 @@ def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -
     return _converted(task, path, convert, Shown(steps, constants, options.seed), folder)
 
 
-def encoder_of(path: Path) -> str | None:
-    """The encoder that a model was trained with; None where the file does not say."""
-    if path.suffix in _CHECKPOINTS:
-        return _checkpoint(path)[1].encoder or None
+def encoder_of(path: Path | None) -> str:
+    """Name of the encoder that a model says it has; empty where it says none, and without a model."""
+    if path is None or not path.is_file():
+        return ""
     if path.suffix == ".snn":
-        return str(Artifact.load(path).provenance.get("encoder", "")) or None
-    return None
+        return str(Artifact.load(path).provenance.get("encoder", ""))
+    return _checkpoint(path)[1].encoder if path.suffix in _CHECKPOINTS else ""
 
 
 def _checkpoint(path: Path) -> tuple[Towers, Config]:

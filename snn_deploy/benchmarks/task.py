@@ -91,8 +91,8 @@ class Task(ABC):
     readout_name: ClassVar[Literal["counts", "on_off_counts"]] = "counts"
     """How spikes become a vector, as the model's description says it."""
 
-    def for_encoder(self, encoder: str | None) -> Task:
-        """The task with the facts that go with an encoder, where they differ; None is the task's own."""
+    def with_encoder(self, encoder: str) -> Task:
+        """The task with the facts that go with an encoder, where it has some of their own."""
         return self
 
     # what training needs

@@ -98,7 +98,9 @@ def train_task(
     training starts. Raises UsageError for an unknown task, encoder or recipe entry, a suffix other than .pt
     and .safetensors, a folder that is not there; and what training raises.
     """
-    task = registry.load_task(name).for_encoder(encoder)
+    task = registry.load_task(name)
+    chosen = encoder or task.encoder
+    task = task.with_encoder(chosen)
     if output.suffix not in (".pt", ".safetensors"):
         raise UsageError("unknown model format", where=str(output), allowed=".pt or .safetensors")
     if not output.parent.is_dir():
@@ -108,7 +110,6 @@ def train_task(
     if curve is not None:
         check_curve(curve, recipe.rate_epochs + recipe.epochs)
     start = time.monotonic()
-    chosen = encoder or task.encoder
     checkpoint = state_beside(output)
     if restart:
         checkpoint.unlink(missing_ok=True)

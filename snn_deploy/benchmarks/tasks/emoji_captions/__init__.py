@@ -36,10 +36,10 @@ class EmojiCaptions(EmojiQuestions):
     quick_recipe = Recipe(rate_epochs=45, epochs=2)
     chained = (SEEN, "caption")
 
-    def for_encoder(self, encoder: str | None) -> Task:
+    def with_encoder(self, encoder: str) -> Task:
         from snn_deploy.benchmarks.tasks.emoji_captions.variants import VARIANTS
 
-        kind = VARIANTS.get(encoder or "")
+        kind = VARIANTS.get(encoder)
         return self if kind is None else kind()
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -62,7 +62,7 @@ class EmojiCaptions(EmojiQuestions):
         self, split: str, modality: str, rng: np.random.Generator, constants: Mapping[str, NDArray[Any]]
     ) -> NDArray[np.float32]:
         if modality == "caption":
-            return caption_rates(load_data().text[self.rows(split)], constants)
+            return caption_rates(load_data().text[self.concepts(split)], constants)
         return pooled(self.ink(split, modality, rng))
 
     def drawings(

@@ -44,7 +44,7 @@ def scores(
     task: EmojiQuestions, split: str, direction: Direction, rng: np.random.Generator
 ) -> dict[str, Floats]:
     """Method -> score matrix for one direction of a split; ``rng`` draws the noise as for a network."""
-    rows = task.rows(split)
+    rows = task.concepts(split)
     if direction.query.endswith("image"):
         ink = task.ink(split, direction.query, rng)
         if direction.query == "lossy image":

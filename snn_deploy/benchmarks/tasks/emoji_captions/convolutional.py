@@ -84,7 +84,7 @@ class Convolutional(EmojiQuestions):
         tau_syn_inv=1000,
         tau_mem_inv=1000,
         rate_penalty=0,
-        spike_budget=2700,
+        spike_budget=2900,
         budget_scale=125,
         drop=0.2,
     )
@@ -99,7 +99,7 @@ class Convolutional(EmojiQuestions):
         return {"image": convolutional((3, SIDE, SIDE), self.stages, recipe)}
 
     @cached_property
-    def units(self) -> int:
+    def outputs(self) -> int:
         """Neurons of the last layer, which the host reads."""
         layers = self.towers(self.encoder, self.recipe)["image"]
         return next(int(str(layer["size"])) for layer in reversed(layers) if "size" in layer)
@@ -112,11 +112,11 @@ class Convolutional(EmojiQuestions):
             side //= stride
             total += side * side * channels * kernel * kernel * inputs
             inputs = channels
-        return total + self.units * _WIDTH
+        return total + self.outputs * _WIDTH
 
     def head_shapes(self, recipe: Recipe) -> dict[str, list[int]]:
         shapes: dict[str, list[int]] = {}
-        maps = {"head": (_WIDTH, self.units)}
+        maps = {"head": (_WIDTH, self.outputs)}
         for tower in ("text", "query"):
             hidden, out = tower_maps(tower)
             maps |= {hidden: (_HIDDEN, _WIDTH), out: (_WIDTH, _HIDDEN)}
@@ -226,7 +226,7 @@ class Convolutional(EmojiQuestions):
         query = f"{self._priced}: image to caption"
         readings = answers.read[query]
         items, width = len(readings.counts), _WIDTH
-        macs = items * (width * self.units + items * width)
+        macs = items * (width * self.outputs + items * width)
         return Workload(
             split=self._priced,
             item=self.item,
@@ -236,7 +236,7 @@ class Convolutional(EmojiQuestions):
             raw_dimensions=self.raw_dimensions,
             host=HostCounts(items, macs, 0, 4 * macs),
             work=lambda: _through("head", readings.counts.astype(np.float32), network.constants),
-            macs_per_query={split: width * (self.units + n) for split, n in self.sizes().items()},
+            macs_per_query={split: width * (self.outputs + n) for split, n in self.sizes().items()},
         )
 
     def check_network(self, network: Deployed, path: object) -> None:

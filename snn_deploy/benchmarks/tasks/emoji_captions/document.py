@@ -68,7 +68,7 @@ class DenseRate(EmojiQuestions):
         self, split: str, modality: str, rng: np.random.Generator, constants: Mapping[str, NDArray[Any]]
     ) -> NDArray[np.float32]:
         if modality == "caption":
-            return _rates(load_data().text[self.rows(split)])
+            return _rates(load_data().text[self.concepts(split)])
         return _flat(self.ink(split, modality, rng))
 
     def drawings(
@@ -94,7 +94,8 @@ class DenseRate(EmojiQuestions):
         readings = network.read(engine, tower, raster, -1, lost=lost)
         if readings.raster is None:
             raise RuntimeError("the last layer was to be recorded")
-        last = readings.raster[:, network.steps - _READOUT.counted(network.steps) :]
+        first = network.steps - int(_READOUT.counted(network.steps))
+        last = readings.raster[:, first:]
         return Embedded(last.sum(axis=1, dtype=np.float32), readings)
 
 

@@ -28,7 +28,7 @@ def recalled_captions(
     stored = task.embed(network, "fixed", split, direction.gallery, GALLERY)
     scores = unit_vectors(asked.vectors).vectors @ unit_vectors(stored.vectors).vectors.T
     data = load_data()
-    rows = task.rows(split)
+    rows = task.concepts(split)
     drawings = np.asarray(255 * ink).astype(np.uint8)
     shown = []
     for item in np.random.default_rng(network.seed).choice(len(rows), _EXAMPLES, replace=False):

@@ -102,19 +102,19 @@ class EmojiQuestions(RetrievalTask):
         """Those that training meets: all but the reported one, or OpenMoji alone."""
         return tuple(hand for hand in load_data().hands if hand != REPORTED_HAND)
 
-    def rows(self, split: str) -> NDArray[np.int64]:
+    def concepts(self, split: str) -> NDArray[np.int64]:
         """Row numbers of a split's concepts in the data; of paraphrases those that have two keywords."""
         data = load_data()
         rows = data.rows(_CONCEPTS[split])
         return rows[data.described[rows]] if split in PARAPHRASES else rows
 
     def items(self, split: str) -> int:
-        return len(self.rows(split))
+        return len(self.concepts(split))
 
     def subsets(self) -> dict[str, tuple[str, NDArray[np.bool_]]]:
         twins = load_data().twins
         whole = [split for split in (SEEN, UNSEEN_HAND) if split in self.reported()]
-        return {f"{split} without twins": (split, ~twins[self.rows(split)]) for split in whole}
+        return {f"{split} without twins": (split, ~twins[self.concepts(split)]) for split in whole}
 
     def metadata(self) -> dict[str, Any]:
         return {
@@ -128,7 +128,7 @@ class EmojiQuestions(RetrievalTask):
     def ink(self, split: str, modality: str, rng: np.random.Generator) -> Ink:
         """Ink (items, 32, 32, 3) that a query shows: by the reported hand where the split says so, else each
         concept by a training hand that is drawn at random."""
-        data, rows = load_data(), self.rows(split)
+        data, rows = load_data(), self.concepts(split)
         if split in _BY_REPORTED_HAND:
             ink = data.hands[REPORTED_HAND][rows]
         else:
@@ -147,7 +147,7 @@ class EmojiQuestions(RetrievalTask):
     # vectors
 
     def embed(self, network: Deployed, engine: str, split: str, modality: str, draw: int) -> Embedded:
-        data, rows = load_data(), self.rows(split)
+        data, rows = load_data(), self.concepts(split)
         rng = self.rng(draw + network.seed, split, modality)
 
         def part(name: str) -> Embedded:

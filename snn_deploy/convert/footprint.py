@@ -41,6 +41,7 @@ def _layer(population: QuantisedPopulation, network: QuantisedNetwork) -> Layer:
         threshold=population.vth,
         bias_mantissa=_range(population.bias_mant),
         bias_exp=_range(population.bias_exp),
+        subtracts=population.spiking and population.reset == "subtract",
     )
 
 

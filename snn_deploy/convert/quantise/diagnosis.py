@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from snn_deploy.engine.fixed.numpy_kernel import FixedNeurons
 from snn_deploy.engine.stepping import Spikes, State
 from snn_deploy.network.arrays import FloatArray, IntArray
 from snn_deploy.network.connections import synapses
+from snn_deploy.network.contract import ResetMode
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
 from snn_deploy.network.integers import (
     DECAY_UNITY,
@@ -148,6 +150,7 @@ def _cause(
     population, place = _place(network, node, neuron)
     float_population = next(p for p in quantiser.float_network.populations if p.name == node)
     spikes = exact[node][0, :, neuron]
+    membrane = partial(_membrane, reset=population.reset)
     integer_drive = _integer_drive(quantiser, network, population, place, exact)
     if _wraps(population, place, integer_drive):
         return "wrap"
@@ -156,13 +159,13 @@ def _cause(
     unit = population.unit
     drive = _float_drive(quantiser.float_network, node, neuron, exact)
     gain = float(row["decay_gain"])
-    one = _membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
+    one = membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
     rounded = (1 - kept_u(population.du) / DECAY_UNITY, 1 - kept_v(population.dv) / DECAY_UNITY)
     start = _start(float_population, neuron, gain)
-    decayed = _membrane(rounded, gain * drive, spikes, start)
+    decayed = membrane(rounded, gain * drive, spikes, start)
     corrected = (layer_bias / unit, start[1], start[2])
-    weighted = _membrane(rounded, integer_drive / population.scale, spikes, corrected)
-    biased = _membrane(
+    weighted = membrane(rounded, integer_drive / population.scale, spikes, corrected)
+    biased = membrane(
         rounded, integer_drive / population.scale, spikes, (float(population.bias[place]) / unit, *start[1:])
     )
     stepped, clipped = _integer_membrane(population, place, integer_drive, spikes)
@@ -198,7 +201,11 @@ def _start(population: DiscretePopulation, neuron: int, gain: float = 1.0) -> tu
 
 
 def _membrane(
-    decays: tuple[float, float], drive: FloatArray, spikes: Spikes, start: tuple[float, float, float]
+    decays: tuple[float, float],
+    drive: FloatArray,
+    spikes: Spikes,
+    start: tuple[float, float, float],
+    reset: ResetMode,
 ) -> float:
     """v before the last step's reset, reset wherever ``spikes`` says so before it."""
     bias, u, v = start
@@ -206,7 +213,7 @@ def _membrane(
     for arriving, fired in zip(drive, spikes, strict=True):
         u = (1 - decays[0]) * u + float(arriving)
         potential = (1 - decays[1]) * v + u + bias
-        v = 0.0 if fired else potential
+        v = potential if not fired else potential - 1.0 if reset == "subtract" else 0.0
     return potential
 
 
@@ -219,7 +226,8 @@ def _integer_membrane(
     for u, fired in zip(_currents(population, place, drive), spikes, strict=True):
         potential = int(decay(v, kept_v(population.dv))) + u + bias
         clipped = clipped or int(saturate(potential)) != potential
-        v = 0 if fired else potential
+        left = potential - (population.vth << STATE_SHIFT) if population.reset == "subtract" else 0
+        v = left if fired else potential
     return float(potential), clipped
 
 

@@ -106,8 +106,9 @@ def network(
     nodes: dict[str, tuple[int, ...]] = {}
     for one in populations:
         nodes[one.node] = (nodes.get(one.node, (0,))[0] + one.neurons,)
+    (reset,) = {one.reset for one in populations}
     return QuantisedNetwork(
-        contract=Contract(1e-3),
+        contract=Contract(1e-3, reset=reset),
         profile="test",
         inputs=tuple(Input(name, shape, bits.get(name, 0)) for name, shape in inputs.items()),
         populations=tuple(populations),
@@ -190,7 +191,8 @@ def reference(
                 np.floor(p.bias_mant / 2.0 ** np.abs(p.bias_exp)),
             ).astype(np.int64)
             y = _decayed(v[p.name], 4096 - p.dv) + x + bias
-            highest = 2**23 - 1 if p.vth * 64 >= 2**23 - 1 else 2**31 - 1
+            subtracts = p.reset == "subtract"
+            highest = 2**23 - 1 if subtracts or p.vth * 64 >= 2**23 - 1 else 2**31 - 1
             lost[p.name]["saturations"] += int(((y < -(2**23) + 1) | (y > highest)).sum())
             y = _int32(y)
             seen["u wraps down"] += int(above.sum())
@@ -199,7 +201,7 @@ def reference(
             seen["v clips below"] += int((y < -(2**23) + 1).sum())
             y = np.clip(y, -(2**23) + 1, 2**23 - 1)
             spike = y > p.vth * 64
-            y[spike] = 0
+            y[spike] = y[spike] - p.vth * 64 if subtracts else 0
             u[p.name], v[p.name] = x, y
             fired[p.name][:, t], voltage[p.name][:, t] = spike, y
     return fired, voltage

@@ -29,7 +29,9 @@ def convert(
     dt: Annotated[
         float | None, typer.Option(help="Time step in seconds, where the model states none.")
     ] = None,
-    reset: Annotated[str | None, typer.Option(help="Reset mode, where the model states none: zero.")] = None,
+    reset: Annotated[
+        str | None, typer.Option(help="Reset mode, where the model states none: zero or subtract.")
+    ] = None,
     decay: Annotated[str | None, typer.Option(help=f"Decay, where the model states none: {_DECAYS}.")] = None,
     bits: Annotated[int, typer.Option(help="Bits a weight.")] = 8,
     level: Annotated[

@@ -61,6 +61,7 @@ class _Observed(FloatNeurons):
         potential = before + state[0] + self._exact.bias
         self.drive = max(self.drive, float(np.abs(drive).max(initial=0.0)))
         self.u = max(self.u, float(np.abs(state[0]).max(initial=0.0)))
+        self.v = max(self.v, float(np.abs(potential).max(initial=0.0)))
         self._sink(state[1], fired)
         self._match(potential, drive, fired)
         return fired
@@ -68,14 +69,13 @@ class _Observed(FloatNeurons):
     @property
     def depth(self) -> float:
         """The depth of v that the integers must hold: see :class:`Extremes`."""
-        if not self._exact.spiking:
+        if not self._exact.spiking or self._exact.reset == "subtract":
             return self.v
         troughs = np.concatenate(self._troughs) if self._troughs else np.zeros(0)
         return float(np.quantile(troughs, _TROUGHS_KEPT)) if troughs.size else 0.0
 
     def _sink(self, v: NDArray[np.float64], fired: NDArray[np.bool_]) -> None:
         """Note how deep v was before each spike, where that depth still told at the spike."""
-        self.v = max(self.v, float(np.abs(v).max(initial=0.0)))
         telling = fired & (self._trough * self._memory > _TELLING)
         self._troughs.append(self._trough[telling])
         self._memory *= 1 - self._exact.dv
@@ -96,7 +96,10 @@ class _Observed(FloatNeurons):
         left = (potential, rounded, rounded, constant, potential)
         right = (rounded, rounded, constant, constant, constant)
         self._sums += [np.einsum("sn,sn->n", a, b) for a, b in zip(left, right, strict=True)]
-        self._shadow_v[fired] = self._constant_v[fired] = 0.0
+        if self._exact.reset == "subtract":
+            self._shadow_v[fired] -= 1.0
+        else:
+            self._shadow_v[fired] = self._constant_v[fired] = 0.0
 
     @property
     def match(self) -> DecayMatch:

@@ -43,7 +43,8 @@ class Options:
     """What ``convert`` can be told.
 
     profile: hardware profile, a name or a path. dt: seconds, where the graph does not state it.
-    reset: "zero", likewise. decay: "euler" or "exponential", likewise, and Euler where nothing states it.
+    reset: "zero" or "subtract", likewise. decay: "euler" or "exponential", likewise, and Euler where nothing
+    states it.
     bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
@@ -103,8 +104,22 @@ def _prepared(graph: nir.NIRGraph, options: Options) -> Discretised:
     contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay, origin(graph))
     doubt(graph, contract)
     prepared = prepare(graph, contract, options.graded)
-    _check_graded(prepared.network.inputs, load_profile(options.profile))
+    profile = load_profile(options.profile)
+    _check_graded(prepared.network.inputs, profile)
+    _check_reset(contract, profile)
     return prepared
+
+
+def _check_reset(contract: Contract, profile: Profile) -> None:
+    held = profile.supports.reset_by_subtraction
+    if contract.reset == "subtract" and not (held and held.value):
+        raise ModelNotSupported(
+            f"{profile.name} has no reset by subtraction",
+            where="reset",
+            found="subtract",
+            allowed="zero",
+            remedy="Choose a profile that has it (loihi2, ideal), or retrain with a reset to v_reset.",
+        )
 
 
 def _check_graded(inputs: Sequence[Input], profile: Profile) -> None:

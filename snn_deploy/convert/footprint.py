@@ -43,6 +43,7 @@ def _layer(population: QuantisedPopulation, network: QuantisedNetwork) -> Layer:
         threshold=min(population.vth, UNREACHABLE_VTH - 1),
         bias_mantissa=_range(population.bias_mant),
         bias_exp=_range(population.bias_exp),
+        subtracts=population.spiking and population.reset == "subtract",
     )
 
 

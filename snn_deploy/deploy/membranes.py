@@ -36,12 +36,12 @@ def in_model_units(result: RunResult, artifact: Artifact) -> RunResult:
     found: dict[str, NDArray[np.float64]] = {}
     for name, values in result.membranes.items():
         population = float_of[node_of[name]]
-        unit = _unit(artifact, population.name) if values.dtype.kind == "i" else 1.0
+        unit = unit_of(artifact, population.name) if values.dtype.kind == "i" else 1.0
         found[name] = population.v_reset + population.gap * (values / unit)
     return replace(result, membranes=MappingProxyType(found))
 
 
-def _unit(artifact: Artifact, node: str) -> Any:
+def unit_of(artifact: Artifact, node: str) -> Any:
     """Integer membrane of one unit of the discrete network, a neuron: float64 (neurons,)."""
     parts = [p for p in artifact.network.populations if p.node == node]
     unit = np.empty(sum(p.neurons for p in parts))

@@ -39,7 +39,10 @@ class FloatNeurons:
         v += u
         v += self._population.bias
         fired = v > (1.0 if self._population.spiking else np.inf)
-        v[fired] = 0.0
+        if self._population.reset == "subtract":
+            v[fired] -= 1.0
+        else:
+            v[fired] = 0.0
         if self._trace is not None:
             self._trace[:, self._t] = v
         self._t += 1

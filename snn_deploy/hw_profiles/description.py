@@ -36,7 +36,7 @@ class Layer:
     """Neurons that share their decays and threshold. Ranges are (lowest, highest) over the neurons.
 
     node: the graph's node that the layer came from; several layers may share one.
-    channels: feature channels of a convolution, else 0.
+    channels: feature channels of a convolution, else 0. subtracts: a spike takes the threshold off v.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Layer:
     threshold: int = 1
     bias_mantissa: Range = (0, 0)
     bias_exp: Range = (0, 0)
+    subtracts: bool = False
 
 
 @dataclass(frozen=True, eq=False)

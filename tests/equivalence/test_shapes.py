@@ -270,7 +270,8 @@ def test_graded_input_is_multiplied(shape):
 @pytest.mark.parametrize(
     "seed", [*range(12), *(pytest.param(k, marks=pytest.mark.slow) for k in range(12, 500))]
 )
-def test_random_networks(seed):
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_random_networks(seed, reset):
     """Random layered graphs: mixed neurons, plain and delayed edges, self-recurrence, several sources."""
     draw, rng = Draw(100 + seed), np.random.default_rng(seed)
     sizes = rng.integers(6, 24, rng.integers(3, 6))
@@ -280,9 +281,10 @@ def test_random_networks(seed):
     for i, size in enumerate(sizes):
         nodes[f"p{i}"] = draw.neuron(size)
         last = sources[-1]
+        gain = 1.1 if reset == "zero" else 0.6  # what subtraction leaves lets neurons fire more
         for source, width in sorted({last, *(s for s in sources if rng.random() < 0.4)}):
             name = f"w_{source}_{i}"
-            nodes[name] = (draw.affine if rng.random() < 0.5 else draw.linear)(size, width, 1.1)
+            nodes[name] = (draw.affine if rng.random() < 0.5 else draw.linear)(size, width, gain)
             entry = name
             if rng.random() < 0.3:
                 entry = f"d_{source}_{i}"
@@ -300,7 +302,7 @@ def test_random_networks(seed):
             feedback.append((f"r{i}", f"p{i}"))
         sources.append((f"p{i}", size))
     edges.append((f"p{len(sizes) - 1}", "output"))
-    check(graph(nodes, edges), {"input": draw.spikes(3, 200, (14,))}, DT, feedback)
+    check(graph(nodes, edges), {"input": draw.spikes(3, 200, (14,))}, DT, feedback, reset=reset)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from snn_deploy.engine.fixed.numpy_kernel import FixedNeurons
 from snn_deploy.engine.stepping import Spikes, State
 from snn_deploy.network.arrays import FloatArray
 from snn_deploy.network.connections import synapses
+from snn_deploy.network.contract import ResetMode
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
 from snn_deploy.network.integers import DECAY_UNITY, STATE_SHIFT, decay, kept_u, kept_v
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation
@@ -140,6 +142,7 @@ def _cause(
     population, place = retrace.place_of(network, node, neuron)
     float_population = next(p for p in quantiser.float_network.populations if p.name == node)
     spikes = exact[node][0, :, neuron]
+    membrane = partial(_membrane, reset=population.reset)
     integer_drive = retrace.drive(network, population, place, exact)
     if retrace.wraps(population, place, integer_drive):
         return "wrap"
@@ -148,14 +151,14 @@ def _cause(
     drive = _float_drive(quantiser.float_network, node, neuron, exact)
     correction = quantiser.correction(population.name)
     gain, offset = float(correction.gain[place]), float(correction.offset[place])
-    one = _membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
+    one = membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
     rounded = (1 - kept_u(population.du) / DECAY_UNITY, 1 - kept_v(population.dv) / DECAY_UNITY)
     bias, *state = _start(float_population, neuron, gain)
     start = (bias + offset, state[0], state[1])
-    decayed = _membrane(rounded, gain * drive, spikes, start)
+    decayed = membrane(rounded, gain * drive, spikes, start)
     corrected = (layer_bias / unit, start[1], start[2])
-    weighted = _membrane(rounded, integer_drive / population.scale, spikes, corrected)
-    biased = _membrane(
+    weighted = membrane(rounded, integer_drive / population.scale, spikes, corrected)
+    biased = membrane(
         rounded, integer_drive / population.scale, spikes, (float(population.bias[place]) / unit, *start[1:])
     )
     stepped, clipped = retrace.membrane(population, place, integer_drive, spikes)
@@ -184,7 +187,11 @@ def _start(population: DiscretePopulation, neuron: int, gain: float = 1.0) -> tu
 
 
 def _membrane(
-    decays: tuple[float, float], drive: FloatArray, spikes: Spikes, start: tuple[float, float, float]
+    decays: tuple[float, float],
+    drive: FloatArray,
+    spikes: Spikes,
+    start: tuple[float, float, float],
+    reset: ResetMode,
 ) -> float:
     """v before the last step's reset, reset wherever ``spikes`` says so before it."""
     bias, u, v = start
@@ -192,7 +199,7 @@ def _membrane(
     for arriving, fired in zip(drive, spikes, strict=True):
         u = (1 - decays[0]) * u + float(arriving)
         potential = (1 - decays[1]) * v + u + bias
-        v = 0.0 if fired else potential
+        v = potential if not fired else potential - 1.0 if reset == "subtract" else 0.0
     return potential
 
 

@@ -124,7 +124,8 @@ def prepare(
             Arriving(evidence.rasters[p.edge.source][:, :, p.columns], p.edge.delay, p.connection, b)
             for p, b in zip(pieces, blocks, strict=True)
         ]
-        found = moments(arriving, float(du), float(dv), rate)
+        forgets = rate if population.reset == "zero" else 0.0
+        found = moments(arriving, float(du), float(dv), forgets)
     return RoundingProblem(
         population,
         group,
@@ -299,6 +300,7 @@ def _population(
         v0=frozen(np.rint(population.v0[group.index] * unit), np.int64),
         scale=float(scale),
         spiking=population.spiking,
+        reset=population.reset,
     )
 
 

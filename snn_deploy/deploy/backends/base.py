@@ -59,8 +59,11 @@ class Backend(ABC):
         record: Collection[str] = (),
         batch: int | None = None,
         progress: Progress | None = None,
+        model_units: bool = True,
     ) -> RunResult:
         """Run all samples; membranes of read-outs are float64 in the model's units.
+
+        model_units: False leaves membranes as the engine computes them, see :class:`RunResult`.
 
         inputs: input name -> (samples, steps, neurons), see :data:`InputSpikes`; all share samples and steps.
         record: nodes whose rasters to keep. batch: samples at a time, None lets the backend choose.
@@ -70,7 +73,7 @@ class Backend(ABC):
         """
         try:
             result = self._run(artifact, RunRequest(inputs, record, batch, progress))
-            return in_model_units(result, artifact)
+            return in_model_units(result, artifact) if model_units else result
         except RunInterrupted as stop:
             if stop.finished is None:
                 raise

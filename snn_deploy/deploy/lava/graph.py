@@ -1,14 +1,14 @@
 """The Lava process graph of a network, as plain values: what the worker builds, process by process.
 
-One LIF (or LIFReset) a population, one Dense, Sparse, DelayDense, DelaySparse or Conv a projection,
-and at the edges a Source an input, one Sink for all populations, and one Probe for those that are read
-by their v.
+One LIF (or LIFReset, or SubtractiveLIF) a population, one Dense, Sparse, DelayDense, DelaySparse or Conv a
+projection, and at the edges a Source an input, one Sink for all populations, and one Probe for those that
+are read by their v.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,9 @@ def process_graph(network: QuantisedNetwork, plan: Plan, add_sinks: AddSinks | N
         processes.append(Process(f"source {node.name}", "Source", scalars))
     for population in network.populations:
         sizes[population.name] = population.neurons * plan.copies
-        processes.append(_neurons(population, plan))
+        process = _neurons(population, plan)
+        subtracts = population.spiking and population.reset == "subtract"
+        processes.append(replace(process, kind="SubtractiveLIF") if subtracts else process)
     inputs = {node.name for node in network.inputs}
     relays, relayed = _Relays(processes, wires, sizes), _worth_relays(network, plan)
     for edge in network.projections:

@@ -98,9 +98,11 @@ def _population(population: QuantisedPopulation, low: _Bound, high: _Bound, step
     u_high, u_low = np.where(wraps, STATE_LIMIT, u_high), np.where(wraps, -STATE_LIMIT, u_low)
     threshold = float(population.vth << STATE_SHIFT)
     rise = u_high + bias
-    # v above the threshold is reset, so a step starts from the threshold at most
-    from_threshold = np.maximum(threshold, v0) * keep_v / DECAY_UNITY + rise
-    v_high = np.minimum(from_threshold, _reached(v0, rise, keep_v, steps))
+    # v above the threshold is reset, so a step starts from the threshold at most, or from what was above it
+    settled = np.maximum(threshold, v0)
+    if population.reset == "subtract":
+        settled = np.maximum(threshold, _reached(settled, rise - threshold, keep_v, steps))
+    v_high = np.minimum(settled * keep_v / DECAY_UNITY + rise, _reached(v0, rise, keep_v, steps))
     v_low = -_reached(-v0, -(u_low + bias), keep_v, steps)
     return Bounds(
         wraps=bool(wraps.any()),

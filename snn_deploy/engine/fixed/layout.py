@@ -145,6 +145,7 @@ class Layout:
             clips=c.BOTH_SIDES if reach.clips_high else c.BELOW if reach.clips_low else c.NEVER,
             reset_interval=interval,
             reset_offset=offset % interval if interval else 0,
+            subtracts=int(population.spiking and population.reset == "subtract"),
         )
 
     def _grouped(self, target: str) -> list[tuple[int, list[QuantisedProjection]]]:

@@ -53,6 +53,7 @@ class FixedNeurons:
         self._bias = population.bias.astype(np.float64)
         self._threshold = float(population.vth << _STATE_SHIFT)
         self._u0, self._v0 = population.u0.astype(np.float64), population.v0.astype(np.float64)
+        self._subtracts = population.spiking and population.reset == "subtract"
         self._reset = reset
         self._trace = trace
         self._far = far
@@ -91,7 +92,10 @@ class FixedNeurons:
             np.clip(v, 1 - _STATE_LIMIT, _STATE_LIMIT - 1, out=v)
         self.overflows += Overflows(wraps, saturations)
         fired = v > self._threshold
-        np.putmask(v, fired, 0)
+        if self._subtracts:
+            v[fired] -= self._threshold
+        else:
+            np.putmask(v, fired, 0)
         if self._trace is not None:
             self._trace[:, t] = v
         return fired

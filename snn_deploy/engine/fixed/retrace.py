@@ -61,7 +61,8 @@ def membrane(
     for u, fired in zip(_currents(population, place, arriving), spikes, strict=True):
         potential = int(decay(v, kept_v(population.dv))) + u + bias
         clipped = clipped or int(saturate(potential)) != potential
-        v = 0 if fired else potential
+        left = potential - (population.vth << STATE_SHIFT) if population.reset == "subtract" else 0
+        v = left if fired else potential
     return float(potential), clipped
 
 

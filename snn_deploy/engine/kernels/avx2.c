@@ -62,6 +62,7 @@ typedef __m256 VM;
 #define vm_all() _mm256_castsi256_ps(_mm256_set1_epi32(-1))
 #define vf_quiet(v, threshold) _mm256_cmp_ps(v, threshold, _CMP_LE_OQ)
 #define vf_where(m, v) _mm256_and_ps(m, v)
+#define vf_less_unless(m, v, t) _mm256_sub_ps(v, _mm256_andnot_ps(m, t))
 #define vf_mul_where(m, v, k) _mm256_mul_ps(_mm256_and_ps(m, v), k)
 
 static inline __attribute__((always_inline)) uint64_t tile_spikes(const VM quiet[8])

@@ -61,6 +61,7 @@ typedef __mmask16 VM;
 #define vm_all() ((VM)0xffff)
 #define vf_quiet(v, threshold) _mm512_cmp_ps_mask(v, threshold, _CMP_LE_OQ)
 #define vf_where(m, v) _mm512_maskz_mov_ps(m, v)
+#define vf_less_unless(m, v, t) _mm512_mask_sub_ps(v, _knot_mask16(m), v, t)
 #define vf_mul_where(m, v, k) _mm512_maskz_mul_round_ps(m, v, k, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
 
 static inline __attribute__((always_inline)) uint64_t tile_spikes(const VM quiet[4])

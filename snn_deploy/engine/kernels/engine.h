@@ -109,6 +109,7 @@ typedef struct {
     int32_t clips; /* where v may leave [-(2^23 - 1), 2^23 - 1], and a clip changes what follows: one of these */
     int32_t reset_interval; /* LIFReset: u = v = 0 where (t + 1) % interval == offset; 0: never */
     int32_t reset_offset;
+    int32_t subtracts; /* a spike takes the threshold off v, else it leaves v = 0 */
 } snn_population;
 
 /* Populations that advance together; forward: one population that no cycle passes through and that

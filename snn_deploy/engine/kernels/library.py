@@ -65,10 +65,8 @@ class Population(ctypes.Structure):
         ("groups", POINTER(Group)),
         *((name, c_void_p) for name in ("bias", "u0", "v0")),
         *((name, c_float) for name in ("keep_u", "keep_v", "threshold")),
-        *(
-            (name, c_int32)
-            for name in ("node", "group_count", "wraps", "clips", "reset_interval", "reset_offset")
-        ),
+        *((name, c_int32) for name in ("node", "group_count", "wraps", "clips")),
+        *((name, c_int32) for name in ("reset_interval", "reset_offset", "subtracts")),
     )
 
 

@@ -62,6 +62,7 @@ typedef VI VM;
 #define vm_all() (vi_zero() - 1)
 #define vf_quiet(v, threshold) ((v) <= (threshold))
 #define vf_where(m, v) ((VF)((VI)(v) & (m)))
+#define vf_less_unless(m, v, t) ((v) - (VF)((VI)(t) & ~(m)))
 #define vf_mul_where(m, v, k) (vf_where(m, v) * (k))
 
 /* Vectors at any address. */

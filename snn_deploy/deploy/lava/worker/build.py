@@ -19,6 +19,7 @@ from snn_deploy.deploy.lava.worker.processes.own_decays import LIFOwnDecays, LIF
 from snn_deploy.deploy.lava.worker.processes.probe import Probe
 from snn_deploy.deploy.lava.worker.processes.sink import Sink
 from snn_deploy.deploy.lava.worker.processes.source import Source
+from snn_deploy.deploy.lava.worker.processes.subtractive_lif import SubtractiveLIF
 
 Spec = Mapping[str, Any]
 Arrays = Mapping[str, Any]
@@ -94,6 +95,13 @@ def _lif(_: Path, spec: Spec, arrays: Arrays) -> Any:
     )
 
 
+def _subtractive_lif(_: Path, spec: Spec, arrays: Arrays) -> Any:
+    shape = (spec["neurons"],)
+    own = {key: np.broadcast_to(arrays.get(key, spec.get(key)), shape) for key in ("du", "dv", "vth")}
+    reset = {key: spec[key] for key in ("reset_interval", "reset_offset") if key in spec}
+    return SubtractiveLIF(shape=shape, name=spec["name"], **{**arrays, **own}, **reset)
+
+
 def _options(spec: Spec) -> dict[str, Any]:
     keys = ("weight_exp", "num_weight_bits", "num_message_bits", "name")
     return {**{key: spec[key] for key in keys}, "sign_mode": SignMode[spec["sign_mode"]]}
@@ -133,6 +141,7 @@ _BUILDERS: dict[str, Callable[[Path, Spec, Arrays], Any]] = {
     "RingBuffer": _ring_buffer,
     "LIF": _lif,
     "LIFReset": _lif,
+    "SubtractiveLIF": _subtractive_lif,
     "Dense": _dense,
     "DelayDense": _dense,
     "Sparse": _sparse,

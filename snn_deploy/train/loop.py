@@ -66,12 +66,11 @@ def fit(
     views: draws the examples of an epoch. constants: values of the arrays that ``config.constants`` names;
     a linear map that the objective trains is drawn where none is given. coding: how values become what
     each step shows, one for all inputs or one for each. start: weights to begin with, by their names in the
-    model; others are drawn. frozen: towers that keep their weights.
-    frozen_heads: linear maps that the first stage alone trains.
-    validate: called after each epoch of spikes with the model in evaluation mode; the weights of the epoch
-    with the highest score are kept, epochs beyond the spike budget behind those within. checkpoint: file
-    from which an interrupted run goes on, with the result of an uninterrupted one. device: such as "cuda";
-    None takes a GPU if there is one.
+    model; others are drawn. frozen: towers that keep their weights. frozen_heads: linear maps that the first
+    stage alone trains. validate: called after each epoch of spikes with the model in evaluation mode; the
+    weights of the epoch with the highest score are kept, epochs beyond the spike budget behind those within.
+    checkpoint: file from which an interrupted run goes on, with the result of an uninterrupted one. device:
+    such as "cuda"; None takes a GPU if there is one.
 
     The same arguments give the same weights on the same CPU and torch; torch's own generator is left as it
     was. Raises UsageError for examples that do not fit the towers or the objective, for a checkpoint of
@@ -87,10 +86,9 @@ def fit(
         first.check(config.towers, objective.targets)
         _prepare(module, first, objective, constants=constants, start=start, frozen=frozen)
         codings = {name: coding if callable(coding) else coding[name] for name in first.inputs}
-        # convolutions are faster so, and layers of other shapes are not concerned
-        module.to(place).to(memory_format=torch.channels_last)
-        heads = trained_constants(module, objective)
+        module.to(place).to(memory_format=torch.channels_last)  # convolutions are faster so
         still = frozenset(f"{head}_{part}" for head in frozen_heads for part in ("weight", "bias"))
+        heads = trained_constants(module, objective)
         run = Run(module, objective, recipe, codings, rng, place, validate, heads, still)
         stored = None
         if checkpoint is not None:

@@ -8,7 +8,7 @@ Imports torch: reach it inside functions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import torch
 from torch.nn import functional
 
 from snn_deploy.train.contrast import text_tower, tower_maps
+
+if TYPE_CHECKING:
+    from snn_deploy.convert.frontends.norse.description.modules import Towers
 
 _BATCH, _PEAK, _WARM_UP = 256, 1e-3, 0.15
 
@@ -55,3 +58,16 @@ def learn_paraphrases(
         optimiser.step()
         schedule.step()
     return {name: value.detach().numpy() for name, value in learned.items()}
+
+
+def divide_first_weights(module: Towers, tower: str, divisor: float) -> None:
+    """Divide the first weights of a tower, in place: its input is multiplied by as much from here on."""
+    with torch.no_grad():
+        next(module.tower(tower).parameters()).div_(divisor)
+
+
+def set_constants(constants: Mapping[str, torch.Tensor], values: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays into a model's constants, in place."""
+    with torch.no_grad():
+        for name, value in values.items():
+            constants[name].copy_(torch.from_numpy(value))

@@ -13,7 +13,7 @@ from snn_deploy.benchmarks.models import encoder_of, given_network, stored_const
 from snn_deploy.benchmarks.outcome import BenchOptions  # noqa: E402
 from snn_deploy.benchmarks.tasks.emoji_captions import EmojiCaptions, coding, hands  # noqa: E402
 from snn_deploy.benchmarks.tasks.emoji_captions.data import load_data  # noqa: E402
-from snn_deploy.benchmarks.tasks.emoji_captions.questions import lost_pixels  # noqa: E402
+from snn_deploy.benchmarks.tasks.emoji_captions.splits import lost_pixels  # noqa: E402
 from snn_deploy.benchmarks.tasks.emoji_captions.variants import VARIANTS  # noqa: E402
 from snn_deploy.benchmarks.training import train  # noqa: E402
 from snn_deploy.convert.frontends.norse.description.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402

@@ -20,7 +20,8 @@ from snn_deploy.benchmarks.kinds.retrieval import Embedded
 from snn_deploy.benchmarks.task import Task
 from snn_deploy.benchmarks.tasks.emoji_captions.coding import POOLED, caption_rates, perturb, pooled
 from snn_deploy.benchmarks.tasks.emoji_captions.data import load_data
-from snn_deploy.benchmarks.tasks.emoji_captions.questions import SEEN, EmojiQuestions, Ink, Vectors
+from snn_deploy.benchmarks.tasks.emoji_captions.questions import EmojiQuestions
+from snn_deploy.benchmarks.tasks.emoji_captions.splits import SEEN, Ink, Vectors
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.recipe import Recipe
 

@@ -32,7 +32,7 @@ from snn_deploy.benchmarks.tasks.emoji_captions.coding import (
     whitened,
 )
 from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, load_data
-from snn_deploy.benchmarks.tasks.emoji_captions.questions import PARAPHRASES, EmojiQuestions, lost_pixels
+from snn_deploy.benchmarks.tasks.emoji_captions.splits import PARAPHRASES, Drawings, lost_pixels
 
 _RIDGE = 100.0
 """Weight of the penalty, in squared ink; recall is flat around it."""
@@ -40,9 +40,7 @@ _NOISY_VIEWS = 4
 _SHIFTS = range(-SHIFT, SHIFT + 1)
 
 
-def scores(
-    task: EmojiQuestions, split: str, direction: Direction, rng: np.random.Generator
-) -> dict[str, Floats]:
+def scores(task: Drawings, split: str, direction: Direction, rng: np.random.Generator) -> dict[str, Floats]:
     """Method -> score matrix for one direction of a split; ``rng`` draws the noise as for a network."""
     rows = task.concepts(split)
     if direction.query.endswith("image"):

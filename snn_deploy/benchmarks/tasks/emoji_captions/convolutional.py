@@ -20,15 +20,14 @@ from snn_deploy.benchmarks.kinds.retrieval import CALIBRATION, QUERY, Embedded
 from snn_deploy.benchmarks.task import Answers, Values, Workload
 from snn_deploy.benchmarks.tasks.emoji_captions.coding import whitened
 from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, load_data
-from snn_deploy.benchmarks.tasks.emoji_captions.questions import (
+from snn_deploy.benchmarks.tasks.emoji_captions.questions import EmojiQuestions, silent
+from snn_deploy.benchmarks.tasks.emoji_captions.splits import (
     SEEN,
     UNSEEN_CONCEPTS,
     UNSEEN_HAND,
-    EmojiQuestions,
     Ink,
     Vectors,
     lost_pixels,
-    silent,
 )
 from snn_deploy.errors import UsageError
 from snn_deploy.hw_profiles.counts import HostCounts
@@ -146,13 +145,10 @@ class Convolutional(EmojiQuestions):
 
     def finish(self, module: Towers, recipe: Recipe, seed: int) -> None:
         """The first weights take whole numbers from here on; the text tower's copy learns paraphrases."""
-        import torch
-
-        from snn_deploy.train.paraphrases import learn_paraphrases
+        from snn_deploy.train.paraphrases import divide_first_weights, learn_paraphrases, set_constants
 
         constants = dict(module.constants.named_buffers())
-        with torch.no_grad():
-            next(module.tower("image").parameters()).div_(LEVELS)
+        divide_first_weights(module, "image", LEVELS)
         data = load_data()
         texts = [data.text, *(data.paraphrases[name] for name in ("even", "even alone") if data.paraphrases)]
         learned = learn_paraphrases(
@@ -163,9 +159,7 @@ class Convolutional(EmojiQuestions):
             temperature=recipe.temperature,
             seed=seed,
         )
-        with torch.no_grad():
-            for name, value in learned.items():
-                constants[f"query{name.removeprefix('text')}"].copy_(torch.from_numpy(value))
+        set_constants(constants, {f"query{n.removeprefix('text')}": v for n, v in learned.items()})
 
     # answers
 

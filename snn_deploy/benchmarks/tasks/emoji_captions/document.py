@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from snn_deploy.benchmarks.deployed import Deployed
 from snn_deploy.benchmarks.kinds.retrieval import Embedded
 from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, load_data
-from snn_deploy.benchmarks.tasks.emoji_captions.questions import EmojiQuestions, Ink, Vectors
+from snn_deploy.benchmarks.tasks.emoji_captions.questions import EmojiQuestions
+from snn_deploy.benchmarks.tasks.emoji_captions.splits import Ink, Vectors
 from snn_deploy.train.coding import on_off
 from snn_deploy.train.encoders import Layer, feed_forward
 from snn_deploy.train.examples import Examples

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.deployed import Deployed
-from snn_deploy.benchmarks.kinds.retrieval import GALLERY, QUERY, Direction
+from snn_deploy.benchmarks.kinds.retrieval import GALLERY, QUERY, Direction, RetrievalTask
 from snn_deploy.benchmarks.metrics.retrieval import DEPTH
 from snn_deploy.benchmarks.report import figures
 from snn_deploy.benchmarks.tasks.emoji_captions.data import load_data
-from snn_deploy.benchmarks.tasks.emoji_captions.questions import EmojiQuestions
 from snn_deploy.deploy.memory import unit_vectors
 
 _EXAMPLES = 8
@@ -18,17 +17,23 @@ _TOP = 5
 
 
 def recalled_captions(
-    task: EmojiQuestions, network: Deployed, split: str, direction: Direction, ink: NDArray[np.float32]
+    task: RetrievalTask,
+    network: Deployed,
+    split: str,
+    direction: Direction,
+    *,
+    rows: NDArray[np.int64],
+    ink: NDArray[np.float32],
 ) -> str:
     """Drawings of a split beside the captions they recalled on the fixed engine.
 
-    ink: the drawings as the queries showed them, (items, side, side, 3) in [0, 1].
+    rows: the concepts of the split. ink: the drawings as the queries showed them, (items, side, side, 3)
+    in [0, 1].
     """
     asked = task.embed(network, "fixed", split, direction.query, QUERY)
     stored = task.embed(network, "fixed", split, direction.gallery, GALLERY)
     scores = unit_vectors(asked.vectors).vectors @ unit_vectors(stored.vectors).vectors.T
     data = load_data()
-    rows = task.concepts(split)
     drawings = np.asarray(255 * ink).astype(np.uint8)
     shown = []
     for item in np.random.default_rng(network.seed).choice(len(rows), _EXAMPLES, replace=False):

@@ -16,28 +16,19 @@ from snn_deploy.benchmarks.kinds.retrieval import QUERY, Direction, Embedded, Re
 from snn_deploy.benchmarks.tasks.emoji_captions import hands
 from snn_deploy.benchmarks.tasks.emoji_captions.coding import DROP, fit_whitening, perturb, whitened
 from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, load_data
+from snn_deploy.benchmarks.tasks.emoji_captions.splits import (
+    ALONE,
+    BY_REPORTED_HAND,
+    CONCEPTS,
+    PARAPHRASES,
+    REPORTED_HAND,
+    SEEN,
+    UNSEEN_CONCEPTS,
+    UNSEEN_HAND,
+    Ink,
+    Vectors,
+)
 from snn_deploy.deploy.memory import unit_vectors
-
-REPORTED_HAND = "fluent"
-"""The hand that training never meets. The recipes were chosen with Twemoji in its place."""
-
-SEEN, UNSEEN_HAND = "seen", "unseen hand"
-UNSEEN_CONCEPTS, UNSEEN_BOTH = "unseen concepts", "unseen hand and concepts"
-_CONCEPTS = {
-    SEEN: "seen",
-    UNSEEN_HAND: "seen",
-    UNSEEN_CONCEPTS: "unseen",
-    UNSEEN_BOTH: "unseen",
-    "paraphrases, seen concepts": "seen",
-    "paraphrases, unseen concepts": "unseen",
-}
-"""Split -> the concepts that are asked."""
-_ALONE = (SEEN, UNSEEN_CONCEPTS)
-_BY_REPORTED_HAND = (UNSEEN_HAND, UNSEEN_BOTH)
-PARAPHRASES = tuple(split for split in _CONCEPTS if split.startswith("paraphrases"))
-
-Vectors = NDArray[np.float32]
-Ink = NDArray[np.float32]
 
 
 class EmojiQuestions(RetrievalTask):
@@ -57,7 +48,7 @@ class EmojiQuestions(RetrievalTask):
         "training never met. Without the packages of `make hands` OpenMoji is the only hand: unseen hands "
         "and paraphrases are then not measured."
     )
-    splits = tuple(_CONCEPTS)
+    splits = tuple(CONCEPTS)
     modalities = MappingProxyType(
         {
             **dict.fromkeys(("lossy image", "noisy image", "image", "stored image", "memory"), "image"),
@@ -68,11 +59,11 @@ class EmojiQuestions(RetrievalTask):
         Direction("noise and drop, image to caption", "lossy image", "caption", (SEEN,)),
         Direction("noise and drop, image to memory", "lossy image", "memory", (SEEN,)),
         Direction("noise, image to caption", "noisy image", "caption", (SEEN,)),
-        Direction("image to caption", "image", "caption", (*_BY_REPORTED_HAND, UNSEEN_CONCEPTS)),
+        Direction("image to caption", "image", "caption", (*BY_REPORTED_HAND, UNSEEN_CONCEPTS)),
         Direction("image to image", "image", "stored image", (UNSEEN_HAND,)),
         Direction("image to memory", "image", "memory", (UNSEEN_HAND,)),
-        Direction("caption to image", "caption", "stored image", _ALONE),
-        Direction("caption to image", "caption", "image", _BY_REPORTED_HAND),
+        Direction("caption to image", "caption", "stored image", ALONE),
+        Direction("caption to image", "caption", "image", BY_REPORTED_HAND),
         Direction("text to image", "paraphrase", "stored image", PARAPHRASES),
         Direction("text to memory", "two keys", "memory, two keys", PARAPHRASES),
     )
@@ -95,7 +86,7 @@ class EmojiQuestions(RetrievalTask):
 
     @classmethod
     def reported(cls) -> tuple[str, ...]:
-        return cls.splits if hands.present() else _ALONE
+        return cls.splits if hands.present() else ALONE
 
     @property
     def training_hands(self) -> tuple[str, ...]:
@@ -105,7 +96,7 @@ class EmojiQuestions(RetrievalTask):
     def concepts(self, split: str) -> NDArray[np.int64]:
         """Row numbers of a split's concepts in the data; of paraphrases those that have two keywords."""
         data = load_data()
-        rows = data.rows(_CONCEPTS[split])
+        rows = data.rows(CONCEPTS[split])
         return rows[data.described[rows]] if split in PARAPHRASES else rows
 
     def items(self, split: str) -> int:
@@ -129,7 +120,7 @@ class EmojiQuestions(RetrievalTask):
         """Ink (items, 32, 32, 3) that a query shows: by the reported hand where the split says so, else each
         concept by a training hand that is drawn at random."""
         data, rows = load_data(), self.concepts(split)
-        if split in _BY_REPORTED_HAND:
+        if split in BY_REPORTED_HAND:
             ink = data.hands[REPORTED_HAND][rows]
         else:
             drawn = np.stack([data.hands[hand][rows] for hand in self.training_hands])
@@ -188,13 +179,7 @@ class EmojiQuestions(RetrievalTask):
         direction = next(d for d in self.directions if split in d.splits and d.name == "image to caption")
         ink = self.ink(split, direction.query, self.rng(QUERY + network.seed, split, direction.query))
         title = f"Drawings of the split {split}, and the captions they recalled"
-        return {title: recalled_captions(self, network, split, direction, ink)}
-
-
-def lost_pixels(ink: Ink, share: float, rng: np.random.Generator) -> Ink:
-    """Ink of which this share of the pixels is blank, all colours of a pixel together."""
-    kept = rng.random((*ink.shape[:3], 1), np.float32) >= share
-    return np.asarray(ink * kept, np.float32)
+        return {title: recalled_captions(self, network, split, direction, rows=self.concepts(split), ink=ink)}
 
 
 def _mean(parts: list[Embedded]) -> Embedded:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks import record, registry
-from snn_deploy.benchmarks.deployed import Deployed
+from snn_deploy.benchmarks.deployed import Deployed, activity_of, sum_of_layers
 from snn_deploy.benchmarks.energy import energy_section
-from snn_deploy.benchmarks.metrics.estimate import Estimate, mean
-from snn_deploy.benchmarks.models import given_network, model_of, trained_network
+from snn_deploy.benchmarks.metrics.estimate import Estimate, Estimator, mean, mean_of_units
+from snn_deploy.benchmarks.models import encoder_of, given_network, model_of, trained_network
 from snn_deploy.benchmarks.outcome import BenchOptions, Outcome, Stage
 from snn_deploy.benchmarks.task import Answers, Task, Values
 from snn_deploy.benchmarks.training import state_beside
@@ -43,6 +43,7 @@ def run_bench(name: str, options: BenchOptions, folder: Path, stage: Stage) -> O
     except UsageError as error:
         raise UsageError(_with_studies(violation) for violation in error.violations) from None
     _check(options)
+    task = task.with_encoder(options.encoder or encoder_of(options.model) or task.encoder)
     folder.mkdir(parents=True, exist_ok=True)
     with registry.blaming(registry.source_of(task)):
         return _run(task, options, folder, stage)
@@ -173,6 +174,7 @@ def _record(
     """Every field of the record but the seconds."""
     first = runs[0]
     queries = list(task.queries())
+    baselines = _baselines(task, runs)
     return {
         "task": task.name,
         "about": registry.about(registry.source_of(task)),
@@ -183,9 +185,13 @@ def _record(
         "drop": {query: _drop(task, [query], runs) for query in queries},
         "drop_pooled": _drop(task, queries, runs),
         "chance": {query: dict(values) for query, values in task.chance().items()},
-        "baselines": _baselines(task, options.seed),
+        "baselines": {
+            query: {method: _estimates(task, query, values) for method, values in methods.items()}
+            for query, methods in baselines.items()
+        },
+        "margins": {query: _margins(task, query, runs, baselines[query]) for query in queries},
         "chain": first.chain,
-        "activity": {query: first.answers["fixed"].read[query].activity() for query in queries},
+        "activity": {query: _activity(query, runs) for query in queries},
         "energy": energy_section(task, first.network, first.answers["fixed"], options.profile),
         "parity": None if certificate is None else certificate.to_json(),
         "quantisation": dict(first.network.network.report),
@@ -204,6 +210,13 @@ def _record(
     }
 
 
+def _activity(query: str, runs: list[_Seed]) -> record.Activity:
+    """Events of a query on the integers, means over all seeds and items."""
+    read = [run.answers["fixed"].read[query] for run in runs]
+    layers = [sum_of_layers(rows) for rows in zip(*(readings.layers for readings in read), strict=True)]
+    return activity_of(layers, sum(len(readings.counts) for readings in read))
+
+
 def _stack(query: str, metric: str, engine: str, runs: list[_Seed]) -> NDArray[np.float64]:
     """Values (seeds, items)."""
     return np.stack([run.answers[engine].values[query][metric] for run in runs])
@@ -212,9 +225,18 @@ def _stack(query: str, metric: str, engine: str, runs: list[_Seed]) -> NDArray[n
 def _metrics(task: Task, query: str, runs: list[_Seed]) -> dict[str, dict[str, Estimate]]:
     """The items are the independent unit: their values are means over seeds."""
     return {
-        name: {engine: estimate(_stack(query, name, engine, runs).mean(axis=0)) for engine in ENGINES}
+        name: {
+            engine: _estimate(task, query, estimate, _stack(query, name, engine, runs).mean(axis=0))
+            for engine in ENGINES
+        }
         for name, estimate in task.metrics.items()
     }
+
+
+def _estimate(task: Task, query: str, estimate: Estimator, values: NDArray[np.float64]) -> Estimate:
+    """The figure of a query's items; where they come in units, with an interval over these."""
+    units = task.units(query)
+    return estimate(values) if units is None else mean_of_units(values, units)
 
 
 def _drop(task: Task, queries: list[str], runs: list[_Seed]) -> Estimate:
@@ -223,11 +245,16 @@ def _drop(task: Task, queries: list[str], runs: list[_Seed]) -> Estimate:
         np.concatenate([_stack(query, task.main_metric, engine, runs) for query in queries], axis=1)
         for engine in ENGINES
     )
-    return mean((before - after).mean(axis=0))
+    lost = (before - after).mean(axis=0)
+    units = [task.units(query) for query in queries]
+    stated = [unit for unit in units if unit is not None]
+    return mean_of_units(lost, np.concatenate(stated)) if len(stated) == len(units) else mean(lost)
 
 
-def _baselines(task: Task, seed: int) -> dict[str, dict[str, dict[str, Estimate]]]:
-    found = task.baselines(seed)
+def _baselines(task: Task, runs: list[_Seed]) -> dict[str, dict[str, Values]]:
+    """query -> method -> values, their means over the seeds."""
+    drawn = [task.baselines(run.seed) for run in runs]
+    found = drawn[0]
     missing = [query for query in task.queries() if not found.get(query)]
     if missing:
         raise UsageError(
@@ -236,10 +263,26 @@ def _baselines(task: Task, seed: int) -> dict[str, dict[str, dict[str, Estimate]
             found="none for " + ", ".join(missing),
         )
     return {
-        query: {method: _estimates(task, values) for method, values in methods.items()}
+        query: {
+            method: {
+                name: np.mean([one[query][method][name] for one in drawn], axis=0) for name in task.metrics
+            }
+            for method in methods
+        }
         for query, methods in found.items()
     }
 
 
-def _estimates(task: Task, values: Values) -> dict[str, Estimate]:
-    return {name: estimate(values[name]) for name, estimate in task.metrics.items()}
+def _estimates(task: Task, query: str, values: Values) -> dict[str, Estimate]:
+    return {name: _estimate(task, query, estimate, values[name]) for name, estimate in task.metrics.items()}
+
+
+def _margins(
+    task: Task, query: str, runs: list[_Seed], baselines: Mapping[str, Values]
+) -> dict[str, Estimate]:
+    """By how much the integers beat each baseline in the main metric, paired item by item."""
+    own = _stack(query, task.main_metric, "fixed", runs).mean(axis=0)
+    return {
+        method: _estimate(task, query, mean, own - values[task.main_metric])
+        for method, values in baselines.items()
+    }

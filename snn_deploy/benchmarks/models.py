@@ -60,6 +60,15 @@ def model_of(folder: Path, seed: int) -> Path:
     return folder / f"model-{seed}.pt"
 
 
+def encoder_of(path: Path | None) -> str:
+    """Name of the encoder that a model says it has; empty where it says none, and without a model."""
+    if path is None or not path.is_file():
+        return ""
+    if path.suffix == ".snn":
+        return str(Artifact.load(path).provenance.get("encoder", ""))
+    return _checkpoint(path)[1].encoder if path.suffix in _CHECKPOINTS else ""
+
+
 def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -> Deployed:
     """A model that was trained elsewhere: model.pt or .safetensors of this package, any graph.nir, or a .snn
     that ``convert`` made, whose integers are taken as they are.

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from abc import ABC, abstractmethod
+from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -88,8 +89,19 @@ class Task(ABC):
     coding: ClassVar[Coding | Mapping[str, Coding]] = rate_code
     graded_bits: ClassVar[int] = 0
     answer: ClassVar[str] = "correct answer"
+    rows: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """Networks of the task's own, by the name that ``--encoder`` takes: facts in which each differs."""
     readout_name: ClassVar[Literal["counts", "on_off_counts"]] = "counts"
     """How spikes become a vector, as the model's description says it."""
+
+    def with_encoder(self, encoder: str) -> Task:
+        """The task with the facts of a row; itself where ``rows`` has no encoder of this name."""
+        kind = type(self)
+        if encoder not in kind.rows:
+            return self
+        facts = {**kind.rows[encoder], "encoder": encoder, "__module__": kind.__module__}
+        found: Task = ABCMeta(kind.__name__, (kind,), facts)()
+        return found
 
     # what training needs
 
@@ -109,7 +121,7 @@ class Task(ABC):
     def objective(self, recipe: Recipe) -> Objective:
         """What training makes small."""
 
-    def head_shapes(self, recipe: Recipe) -> Mapping[str, list[int]]:
+    def head_shapes(self, encoder: str, recipe: Recipe) -> Mapping[str, list[int]]:
         """Shapes of the constants that are trained: linear maps on the host."""
         return {}
 
@@ -140,6 +152,12 @@ class Task(ABC):
     @abstractmethod
     def queries(self) -> Mapping[str, str]:
         """What is asked: name of a query -> its split."""
+
+    def units(self, query: str) -> NDArray[np.int64] | None:
+        """Number of the unit that each item of a query is part of, (items,), where items of a unit, such as
+        the windows of one piece, depend on each other; None: every item is a unit. Intervals resample
+        units."""
+        return None
 
     @abstractmethod
     def answers(self, network: Deployed, engine: str) -> Answers:

@@ -36,13 +36,17 @@ def train(
     from snn_deploy.convert.frontends.norse import import_norse
 
     import_norse()
-    from snn_deploy.train.encoders import describe
+    from snn_deploy.train.encoders import ENCODERS, describe
     from snn_deploy.train.loop import fit
 
+    layers = task.towers(encoder, recipe)
+    if layers is None and encoder not in ENCODERS:
+        allowed = ", ".join(dict.fromkeys([*ENCODERS, task.encoder, *task.rows]))
+        raise UsageError("unknown encoder", where="--encoder", found=encoder, allowed=allowed)
     constants = dict(task.constants())
     objective = task.objective(recipe)
     config = describe(
-        task.towers(encoder, recipe) or encoder,
+        layers or encoder,
         {name: tuple(shape) for name, shape in task.input_shapes().items()},
         recipe,
         readout=task.readout_name,
@@ -50,7 +54,7 @@ def train(
         seed=seed,
         constants={
             **{name: list(value.shape) for name, value in constants.items()},
-            **task.head_shapes(recipe),
+            **task.head_shapes(encoder, recipe),
         },
         metadata={"recipe": recipe.model_dump(), "steps": recipe.steps, **task.metadata()},
     )
@@ -97,6 +101,8 @@ def train_task(
     and .safetensors, a folder that is not there; and what training raises.
     """
     task = registry.load_task(name)
+    chosen = encoder or task.encoder
+    task = task.with_encoder(chosen)
     if output.suffix not in (".pt", ".safetensors"):
         raise UsageError("unknown model format", where=str(output), allowed=".pt or .safetensors")
     if not output.parent.is_dir():
@@ -106,7 +112,6 @@ def train_task(
     if curve is not None:
         check_curve(curve, recipe.rate_epochs + recipe.epochs)
     start = time.monotonic()
-    chosen = encoder or task.encoder
     checkpoint = state_beside(output)
     if restart:
         checkpoint.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from snn_deploy.benchmarks.deployed import Deployed, Readings, Shown
 from snn_deploy.benchmarks.task import VALIDATION, Answers, Task, Values, Workload
 from snn_deploy.errors import UsageError, Violation
 from snn_deploy.hw_profiles.counts import HostCounts
-from snn_deploy.train.encoders import ENCODERS, Layer, lif, linear
+from snn_deploy.train.encoders import ENCODERS, Encoder, Layer, lif, linear
 from snn_deploy.train.evaluation import spikes_of, stored_constants
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.objectives import CrossEntropyOfCounts, Objective
@@ -38,11 +38,12 @@ class LabelledTask(Task):
 
     readout: which layer, and which of its steps, are read. head: whether a linear map on the host, trained
     along and stored with the model, turns the rates that are read into scores; a hidden layer and segments
-    of time need it. A network with a head has 2 ``recipe.pairs`` outputs.
+    of time need it. layers: of a network of the task's own, in place of those of ``encoder``.
     """
 
     readout: ClassVar[Readout] = Readout()
     head: ClassVar[bool] = False
+    layers: ClassVar[Encoder | None] = None
     target: ClassVar[str]
     """Name of the target in :class:`Examples`."""
 
@@ -54,6 +55,10 @@ class LabelledTask(Task):
     @abstractmethod
     def predictions(self, train: Examples, test: Examples) -> Mapping[str, NDArray[Any]]:
         """Baselines: method -> what it answers to ``test`` having seen ``train``."""
+
+    def trained_predictions(self, train: Examples, test: Examples, seed: int) -> Mapping[str, NDArray[Any]]:
+        """Baselines that are trained from a seed, for each seed of a run: as ``predictions``."""
+        return {}
 
     @abstractmethod
     def answer_count(self) -> int:
@@ -127,18 +132,24 @@ class LabelledTask(Task):
         return {self.tower: coded.shape[2:]}
 
     def towers(self, encoder: str, recipe: Recipe) -> dict[str, list[Layer]] | None:
-        """The layers of ``encoder``; without a head one output an answer takes the place of its last."""
-        if self.head or encoder not in ENCODERS:
+        """The task's own layers, or those of ``encoder``; in these, without a head, one output an answer
+        takes the place of the last."""
+        # by way of the class: as an attribute it would be bound
+        own = type(self).layers if encoder == self.encoder else None
+        make = own or ENCODERS.get(encoder)
+        if make is None:
             return None
-        answers = self.answer_count()
-        layers = ENCODERS[encoder](self.input_shapes()[self.tower], recipe)
+        layers, answers = make(self.input_shapes()[self.tower], recipe), self.answer_count()
+        if self.head or own:
+            return {self.tower: layers}
         return {self.tower: [*layers[:-2], linear(recipe.hidden, answers), lif(answers, recipe)]}
 
-    def head_shapes(self, recipe: Recipe) -> dict[str, list[int]]:
-        if not self.head:
+    def head_shapes(self, encoder: str, recipe: Recipe) -> dict[str, list[int]]:
+        towers = self.towers(encoder, recipe)
+        if not self.head or towers is None:
             return {}
-        neurons = 2 * recipe.pairs if self.readout.layer == -1 else recipe.hidden
-        shape = [self.answer_count(), self.readout.segments * neurons]
+        neurons = [int(str(layer["size"])) for layer in towers[self.tower] if "size" in layer]
+        shape = [self.answer_count(), self.readout.segments * neurons[self.readout.layer]]
         return {f"{_HEAD}_weight": shape, f"{_HEAD}_bias": shape[:1]}
 
     def views(self, rng: np.random.Generator) -> Examples:
@@ -176,7 +187,7 @@ class LabelledTask(Task):
             if readings.raster is None:
                 return readings.counts
             counted = self.readout.counted(shown.steps)
-            return np.asarray(readings.raster[:, shown.steps - counted :].sum(axis=1, dtype=np.int32))
+            return np.asarray(readings.raster[:, counted].sum(axis=1, dtype=np.int32))
         if readings.raster is None:
             rates = (readings.counts / shown.steps).astype(np.float32)
         else:
@@ -198,15 +209,27 @@ class LabelledTask(Task):
     def baselines(self, seed: int) -> dict[str, dict[str, Values]]:
         train = self.data[TRAIN]
         found: dict[str, dict[str, Values]] = {}
+        for split, fixed in self._seedless.items():
+            test = self.data[split]
+            trained = self.trained_predictions(train, test, seed)
+            found[split] = {**fixed, **self._values(trained, test)}
+        return found
+
+    @cached_property
+    def _seedless(self) -> dict[str, dict[str, Values]]:
+        """Values of the baselines in which no seed has a part, by split and method."""
+        train, found = self.data[TRAIN], {}
         for split in self.sizes():
             test = self.data[split]
-            own = {
-                method: self._as_scores(method, np.asarray(answer), len(test))
-                for method, answer in self.predictions(train, test).items()
-            }
-            named = {**self.simplest(train, test), **own}
-            found[split] = {method: self.score(scores, test) for method, scores in named.items()}
+            answers = {**self.simplest(train, test), **self.predictions(train, test)}
+            found[split] = self._values(answers, test)
         return found
+
+    def _values(self, answers: Mapping[str, NDArray[Any]], test: Examples) -> dict[str, Values]:
+        return {
+            method: self.score(self._as_scores(method, np.asarray(answer), len(test)), test)
+            for method, answer in answers.items()
+        }
 
     def _as_scores(self, method: str, answer: NDArray[Any], items: int) -> NDArray[Any]:
         if answer.shape != (items, self.answer_count()):
@@ -244,7 +267,8 @@ class LabelledTask(Task):
         )
 
     def check_network(self, network: Deployed, path: object) -> None:
-        missing = [name for name in self.head_shapes(self.recipe) if name not in network.constants]
+        names = [f"{_HEAD}_{part}" for part in ("weight", "bias")] if self.head else []
+        missing = [name for name in names if name not in network.constants]
         if missing:
             raise UsageError("the model lacks the linear map of its read-out", where=path, found=missing)
         read = {output.node for output in network.network.outputs}
@@ -272,6 +296,6 @@ class LabelledTask(Task):
 def rates_read(readout: Readout, raster: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What ``readout`` reads of a layer's raster (items, steps, neurons), as in training: spikes per step
     (items, segments x neurons), segment by segment."""
-    window = raster[:, raster.shape[1] - readout.counted(raster.shape[1]) :]
+    window = raster[:, readout.counted(raster.shape[1])]
     parts = np.array_split(window, readout.segments, axis=1)
     return np.concatenate([part.mean(axis=1, dtype=np.float32) for part in parts], axis=1)

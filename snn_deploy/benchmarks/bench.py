@@ -18,7 +18,7 @@ from snn_deploy.benchmarks import record, registry
 from snn_deploy.benchmarks.deployed import Deployed, activity_of, sum_of_layers
 from snn_deploy.benchmarks.energy import energy_section
 from snn_deploy.benchmarks.metrics.estimate import Estimate, Estimator, mean, mean_of_units
-from snn_deploy.benchmarks.models import encoder_of, given_network, model_of, trained_network
+from snn_deploy.benchmarks.models import encoder_of, given_network, model_of, of, trained_network
 from snn_deploy.benchmarks.outcome import BenchOptions, Outcome, Stage
 from snn_deploy.benchmarks.task import Answers, Task, Values
 from snn_deploy.benchmarks.training import state_beside
@@ -39,7 +39,7 @@ def run_bench(name: str, options: BenchOptions, folder: Path, stage: Stage) -> O
         folder.mkdir(parents=True, exist_ok=True)
         return registry.load_study(name)(options, folder, stage)
     try:
-        task = registry.load_task(name)
+        task = registry.load_task(name).with_data(options.data)
     except UsageError as error:
         raise UsageError(_with_studies(violation) for violation in error.violations) from None
     _check(options)
@@ -67,9 +67,10 @@ def _check(options: BenchOptions) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seed:
-    """One network, kept until the record is made."""
+class _Run:
+    """One network, of a seed and a fold, kept until the record is made."""
 
+    task: Task
     network: Deployed
     answers: Mapping[str, Answers]
     chain: record.Chain | None
@@ -100,19 +101,21 @@ def _run(task: Task, options: BenchOptions, folder: Path, stage: Stage) -> Outco
     laps = _Laps()
     with laps.lap("total"):
         seeds = range(options.seed, options.seed + options.seeds)
-        runs = [_one_seed(task, options, seed, folder, stage) for seed in seeds]
+        one = options.quick or options.model is not None
+        folds = [task.with_fold(fold) for fold in range(1 if one else task.folds)]
+        runs = [_one_network(part, options, seed, folder, stage) for seed in seeds for part in folds]
         with laps.lap("parity"):
-            certificate = _certify(task, runs[0].network, stage) if options.certify else None
+            certificate = _certify(runs[0].task, runs[0].network, stage) if options.certify else None
         stage("baselines")
         parts = _record(task, options, runs, certificate)
-    seconds = {f"seed {r.seed}: {name}": lap for r in runs for name, lap in r.seconds.items()}
+    seconds = {f"{of(r.task, r.seed)}: {name}": lap for r in runs for name, lap in r.seconds.items()}
     found = record.Record.model_validate({**parts, "seconds": {**seconds, **laps.seconds}})
     stage("drawing the report")
     record.write(found, folder)
-    page = write_page(folder, found, task, runs[0].network)
+    page = write_page(folder, found, runs[0].task, runs[0].network)
     if options.model is None:
         for run in runs:
-            state_beside(model_of(folder, run.seed)).unlink(missing_ok=True)
+            state_beside(model_of(run.task, folder, run.seed)).unlink(missing_ok=True)
     return Outcome(
         {**found.document(), "page": str(page)},
         record_text,
@@ -120,7 +123,7 @@ def _run(task: Task, options: BenchOptions, folder: Path, stage: Stage) -> Outco
     )
 
 
-def _one_seed(task: Task, options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _Seed:
+def _one_network(task: Task, options: BenchOptions, seed: int, folder: Path, stage: Stage) -> _Run:
     laps = _Laps()
     if options.model is None:
         network = trained_network(task, options, seed, folder, stage, laps.lap)
@@ -130,12 +133,12 @@ def _one_seed(task: Task, options: BenchOptions, seed: int, folder: Path, stage:
             network = given_network(task, options, options.model, folder)
     answers = {}
     for engine in ENGINES:
-        stage(f"seed {seed}: {task.main_metric} on the {engine} engine")
+        stage(f"{of(task, seed)}: {task.main_metric} on the {engine} engine")
         with laps.lap(f"{engine} engine"):
             answers[engine] = _checked(task, task.answers(network, engine))
     with laps.lap("chains"):
         chain = task.chain(network)
-    return _Seed(network, answers, chain, laps.seconds)
+    return _Run(task, network, answers, chain, laps.seconds)
 
 
 def _checked(task: Task, answers: Answers) -> Answers:
@@ -169,7 +172,7 @@ def _certify(task: Task, network: Deployed, stage: Stage) -> Certificate:
 
 
 def _record(
-    task: Task, options: BenchOptions, runs: list[_Seed], certificate: Certificate | None
+    task: Task, options: BenchOptions, runs: list[_Run], certificate: Certificate | None
 ) -> dict[str, object]:
     """Every field of the record but the seconds."""
     first = runs[0]
@@ -178,21 +181,21 @@ def _record(
     return {
         "task": task.name,
         "about": registry.about(registry.source_of(task)),
-        "n": dict(task.sizes()),
-        "seeds": tuple(run.seed for run in runs),
+        "n": _sizes(runs),
+        "seeds": tuple(dict.fromkeys(run.seed for run in runs)),
         "split": task.split,
         "metrics": {query: _metrics(task, query, runs) for query in queries},
         "drop": {query: _drop(task, [query], runs) for query in queries},
         "drop_pooled": _drop(task, queries, runs),
         "chance": {query: dict(values) for query, values in task.chance().items()},
         "baselines": {
-            query: {method: _estimates(task, query, values) for method, values in methods.items()}
+            query: {method: _estimates(runs, query, values) for method, values in methods.items()}
             for query, methods in baselines.items()
         },
-        "margins": {query: _margins(task, query, runs, baselines[query]) for query in queries},
+        "margins": {query: _margins(query, runs, baselines[query]) for query in queries},
         "chain": first.chain,
         "activity": {query: _activity(query, runs) for query in queries},
-        "energy": energy_section(task, first.network, first.answers["fixed"], options.profile),
+        "energy": energy_section(first.task, first.network, first.answers["fixed"], options.profile),
         "parity": None if certificate is None else certificate.to_json(),
         "quantisation": dict(first.network.network.report),
         "versions": dict(first.network.artifact.provenance["versions"]),
@@ -210,51 +213,80 @@ def _record(
     }
 
 
-def _activity(query: str, runs: list[_Seed]) -> record.Activity:
+def _activity(query: str, runs: list[_Run]) -> record.Activity:
     """Events of a query on the integers, means over all seeds and items."""
     read = [run.answers["fixed"].read[query] for run in runs]
     layers = [sum_of_layers(rows) for rows in zip(*(readings.layers for readings in read), strict=True)]
     return activity_of(layers, sum(len(readings.counts) for readings in read))
 
 
-def _stack(query: str, metric: str, engine: str, runs: list[_Seed]) -> NDArray[np.float64]:
-    """Values (seeds, items)."""
-    return np.stack([run.answers[engine].values[query][metric] for run in runs])
+def _stack(query: str, metric: str, engine: str, runs: list[_Run]) -> NDArray[np.float64]:
+    """Values (seeds, items); the items of all folds."""
+    by_seed = _by_seed(runs).values()
+    return np.stack(
+        [np.concatenate([run.answers[engine].values[query][metric] for run in folds]) for folds in by_seed]
+    )
 
 
-def _metrics(task: Task, query: str, runs: list[_Seed]) -> dict[str, dict[str, Estimate]]:
+def _by_seed(runs: list[_Run]) -> dict[int, list[_Run]]:
+    """The runs of each seed, one a fold."""
+    return {run.seed: [other for other in runs if other.seed == run.seed] for run in runs}
+
+
+def _sizes(runs: list[_Run]) -> dict[str, int]:
+    """Items of each split, of all folds."""
+    folds = [run.task.sizes() for run in next(iter(_by_seed(runs).values()))]
+    return {split: sum(sizes[split] for sizes in folds) for split in folds[0]}
+
+
+def _metrics(task: Task, query: str, runs: list[_Run]) -> dict[str, dict[str, Estimate]]:
     """The items are the independent unit: their values are means over seeds."""
     return {
         name: {
-            engine: _estimate(task, query, estimate, _stack(query, name, engine, runs).mean(axis=0))
+            engine: _estimate(runs, query, estimate, _stack(query, name, engine, runs).mean(axis=0))
             for engine in ENGINES
         }
         for name, estimate in task.metrics.items()
     }
 
 
-def _estimate(task: Task, query: str, estimate: Estimator, values: NDArray[np.float64]) -> Estimate:
+def _estimate(runs: list[_Run], query: str, estimate: Estimator, values: NDArray[np.float64]) -> Estimate:
     """The figure of a query's items; where they come in units, with an interval over these."""
-    units = task.units(query)
+    units = _units(runs, [query])
     return estimate(values) if units is None else mean_of_units(values, units)
 
 
-def _drop(task: Task, queries: list[str], runs: list[_Seed]) -> Estimate:
+def _units(runs: list[_Run], queries: list[str]) -> NDArray[np.int64] | None:
+    """Units of the items of all queries and folds; None where an item is a unit."""
+    folds = next(iter(_by_seed(runs).values()))
+    found, first = [], 0
+    for query in queries:
+        for run in folds:
+            units = run.task.units(query)
+            if units is None:
+                return None
+            found.append(first + units)
+            first += int(units.max()) + 1
+    return np.concatenate(found)
+
+
+def _drop(task: Task, queries: list[str], runs: list[_Run]) -> Estimate:
     """The main metric lost from float to fixed over all items of ``queries``, paired: each counts once."""
     before, after = (
         np.concatenate([_stack(query, task.main_metric, engine, runs) for query in queries], axis=1)
         for engine in ENGINES
     )
     lost = (before - after).mean(axis=0)
-    units = [task.units(query) for query in queries]
-    stated = [unit for unit in units if unit is not None]
-    return mean_of_units(lost, np.concatenate(stated)) if len(stated) == len(units) else mean(lost)
+    units = _units(runs, queries)
+    return mean(lost) if units is None else mean_of_units(lost, units)
 
 
-def _baselines(task: Task, runs: list[_Seed]) -> dict[str, dict[str, Values]]:
-    """query -> method -> values, their means over the seeds."""
-    drawn = [task.baselines(run.seed) for run in runs]
-    found = drawn[0]
+def _baselines(task: Task, runs: list[_Run]) -> dict[str, dict[str, Values]]:
+    """query -> method -> values of the items of all folds, their means over the seeds."""
+    drawn = [
+        [run.task.baselines(run.seed) for run in folds] for folds in _by_seed(runs).values()
+    ]  # seeds, folds
+    found = drawn[0][0]
     missing = [query for query in task.queries() if not found.get(query)]
     if missing:
         raise UsageError(
@@ -265,7 +297,10 @@ def _baselines(task: Task, runs: list[_Seed]) -> dict[str, dict[str, Values]]:
     return {
         query: {
             method: {
-                name: np.mean([one[query][method][name] for one in drawn], axis=0) for name in task.metrics
+                name: np.mean(
+                    [np.concatenate([fold[query][method][name] for fold in folds]) for folds in drawn], axis=0
+                )
+                for name in task.metrics
             }
             for method in methods
         }
@@ -273,16 +308,15 @@ def _baselines(task: Task, runs: list[_Seed]) -> dict[str, dict[str, Values]]:
     }
 
 
-def _estimates(task: Task, query: str, values: Values) -> dict[str, Estimate]:
-    return {name: _estimate(task, query, estimate, values[name]) for name, estimate in task.metrics.items()}
+def _estimates(runs: list[_Run], query: str, values: Values) -> dict[str, Estimate]:
+    metrics = runs[0].task.metrics
+    return {name: _estimate(runs, query, estimate, values[name]) for name, estimate in metrics.items()}
 
 
-def _margins(
-    task: Task, query: str, runs: list[_Seed], baselines: Mapping[str, Values]
-) -> dict[str, Estimate]:
+def _margins(query: str, runs: list[_Run], baselines: Mapping[str, Values]) -> dict[str, Estimate]:
     """By how much the integers beat each baseline in the main metric, paired item by item."""
-    own = _stack(query, task.main_metric, "fixed", runs).mean(axis=0)
+    metric = runs[0].task.main_metric
+    own = _stack(query, metric, "fixed", runs).mean(axis=0)
     return {
-        method: _estimate(task, query, mean, own - values[task.main_metric])
-        for method, values in baselines.items()
+        method: _estimate(runs, query, mean, own - values[metric]) for method, values in baselines.items()
     }

@@ -41,23 +41,29 @@ def trained_network(  # noqa: PLR0917  the parts of a driver's step
     from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
 
     recipe = task.quick_recipe if options.quick else task.recipe
-    stage(f"seed {seed}: training {options.encoder or task.encoder} towers in Norse")
-    model = model_of(folder, seed)
+    stage(f"{of(task, seed)}: training {options.encoder or task.encoder} towers in Norse")
+    model = model_of(task, folder, seed)
     with lap("train"):
         encoder, state = options.encoder or task.encoder, state_beside(model)
         trained, config = train(task, encoder, recipe, seed, checkpoint=state)
     if trained.history:
-        write_curve(folder / f"curve-{seed}.svg", trained.history, trained.best_epoch)
-    stage(f"seed {seed}: converting to {options.profile} integers")
+        curve = model.with_name(model.name.replace("model", "curve")).with_suffix(".svg")
+        write_curve(curve, trained.history, trained.best_epoch)
+    stage(f"{of(task, seed)}: converting to {options.profile} integers")
     with lap("convert"):
         save_checkpoint(model, trained.module, config)
         shown = Shown(config.metadata["steps"], stored_constants(trained.module), seed)
         return _converted(task, model, Options(profile=options.profile, seed=seed), shown, folder)
 
 
-def model_of(folder: Path, seed: int) -> Path:
-    """The model of a seed among the files of a run."""
-    return folder / f"model-{seed}.pt"
+def of(task: Task, seed: int) -> str:
+    """Which network of a run: its seed, and its fold where there are several."""
+    return f"seed {seed}" + (f", fold {task.fold}" if task.folds > 1 else "")
+
+
+def model_of(task: Task, folder: Path, seed: int) -> Path:
+    """The model of a seed and fold among the files of a run."""
+    return folder / (f"model-{seed}-fold-{task.fold}.pt" if task.folds > 1 else f"model-{seed}.pt")
 
 
 def encoder_of(path: Path | None) -> str:

@@ -15,6 +15,7 @@ from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -33,6 +34,8 @@ from snn_deploy.train.objectives import Objective
 from snn_deploy.train.recipe import Recipe
 
 if TYPE_CHECKING:
+    import torch
+
     from snn_deploy.convert.frontends.norse.description.modules import Towers
 
 VALIDATION = "validation"
@@ -89,19 +92,40 @@ class Task(ABC):
     coding: ClassVar[Coding | Mapping[str, Coding]] = rate_code
     graded_bits: ClassVar[int] = 0
     answer: ClassVar[str] = "correct answer"
+    folds: ClassVar[int] = 1
+    """Parts into which the items are divided, each tested once by a network that trained on the others."""
+    takes_data: ClassVar[bool] = False
+    """Whether ``--data`` names a file or folder that the task reads."""
     rows: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
     """Networks of the task's own, by the name that ``--encoder`` takes: facts in which each differs."""
+    is_row: ClassVar[bool] = False
+    """Whether this is one of them."""
     readout_name: ClassVar[Literal["counts", "on_off_counts"]] = "counts"
     """How spikes become a vector, as the model's description says it."""
+
+    def __init__(self, data_path: Path | None = None, fold: int = 0) -> None:
+        self.data_path, self.fold = data_path, fold
+        self.trained_with = type(self).recipe
 
     def with_encoder(self, encoder: str) -> Task:
         """The task with the facts of a row; itself where ``rows`` has no encoder of this name."""
         kind = type(self)
         if encoder not in kind.rows:
             return self
-        facts = {**kind.rows[encoder], "encoder": encoder, "__module__": kind.__module__}
-        found: Task = ABCMeta(kind.__name__, (kind,), facts)()
+        named = {"encoder": encoder, "is_row": True, "__module__": kind.__module__}
+        facts = {**kind.rows[encoder], **named}
+        found: Task = ABCMeta(kind.__name__, (kind,), facts)(self.data_path, self.fold)
         return found
+
+    def with_fold(self, fold: int) -> Task:
+        """The task whose fold of this number is tested."""
+        return type(self)(self.data_path, fold)
+
+    def with_data(self, path: Path | None) -> Task:
+        """The task on the data of a file or folder; UsageError where it brings its own."""
+        if path is not None and not type(self).takes_data:
+            raise UsageError("this task brings its own data", where="--data", found=path)
+        return type(self)(path, self.fold)
 
     # what training needs
 
@@ -127,6 +151,15 @@ class Task(ABC):
 
     def constants(self) -> Mapping[str, NDArray[Any]]:
         """Arrays that the input coding needs, fitted on training data and stored with the model."""
+        return {}
+
+    def prepare(self, recipe: Recipe, seed: int) -> None:
+        """Fit what comes before the towers, such as a teacher or an encoder on the host; ``trained_with`` is
+        then the recipe of this run."""
+        self.trained_with = recipe
+
+    def start(self) -> Mapping[str, torch.Tensor]:
+        """Weights to begin with, by their names in the model; others are drawn."""
         return {}
 
     def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:

@@ -43,6 +43,7 @@ def train(
     if layers is None and encoder not in ENCODERS:
         allowed = ", ".join(dict.fromkeys([*ENCODERS, task.encoder, *task.rows]))
         raise UsageError("unknown encoder", where="--encoder", found=encoder, allowed=allowed)
+    task.prepare(recipe, seed)
     constants = dict(task.constants())
     objective = task.objective(recipe)
     config = describe(
@@ -67,6 +68,7 @@ def train(
         seed,
         constants=constants,
         coding=type(task).coding,
+        start=task.start(),
         validate=task.validate(recipe),
         checkpoint=checkpoint,
         progress=progress,
@@ -91,16 +93,18 @@ def train_task(
     progress: Progress | None = None,
     curve: Path | None = None,
     restart: bool = False,
+    data: Path | None = None,
 ) -> dict[str, object]:
     """Train the task of this name, or in this file, and write the model; returns a summary of plain values.
 
     encoder: None is the task's own. epochs, overrides: replace numbers of its recipe. A training that was
     killed goes on from the file beside ``output``, with the result of an uninterrupted one; ``restart``
-    begins anew. curve: where to draw the learning curve. What is wrong with the request is said before
-    training starts. Raises UsageError for an unknown task, encoder or recipe entry, a suffix other than .pt
-    and .safetensors, a folder that is not there; and what training raises.
+    begins anew. curve: where to draw the learning curve. data: file or folder of a task that takes one. What
+    is wrong with the request is said before training starts. Raises UsageError for an unknown task, encoder
+    or recipe entry, a suffix other than .pt and .safetensors, a folder that is not there; and what training
+    raises.
     """
-    task = registry.load_task(name)
+    task = registry.load_task(name).with_data(data)
     chosen = encoder or task.encoder
     task = task.with_encoder(chosen)
     if output.suffix not in (".pt", ".safetensors"):

@@ -31,9 +31,7 @@ def bench(
     ] = None,
     dt: Annotated[float | None, typer.Option(help="Seconds of a step, where --model states none.")] = None,
     reset: Annotated[str | None, typer.Option(help="Reset mode, where --model states none: zero.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of a study's data that no package brings.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="File or folder of data that no package brings.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train, convert, certify against Lava, score, and report with intervals and baselines."""

@@ -93,6 +93,28 @@ def train_reference(
     return Reference(module)
 
 
+def logistic_regression(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> Reference:
+    """A linear map of standardised values (items, values), trained by cross-entropy with weight decay."""
+    answers = int(labels.max()) + 1
+    mean, spread = inputs.mean(0), inputs.std(0) + 1e-3
+
+    def build() -> nn.Module:
+        return nn.Sequential(_Standardised(mean, spread), nn.Linear(inputs.shape[1], answers))
+
+    return train_reference(build, inputs, labels, Training(epochs=15, weight_decay=0.3, batch=64), seed=0)
+
+
+class _Standardised(nn.Module):
+    def __init__(self, mean: NDArray[np.float32], spread: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean))
+        self.register_buffer("spread", torch.from_numpy(spread))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        scaled: torch.Tensor = (inputs - self.mean) / self.spread
+        return scaled
+
+
 def mlp(shape: Sequence[int], hidden: int, answers: int, dropout: float = 0.0) -> nn.Module:
     """One hidden layer of rectified units."""
     return nn.Sequential(
@@ -130,7 +152,7 @@ class _StepsLast(nn.Module):
 
 
 def cnn_in_time(channels: int, answers: int, *, width: int = 64, parts: int = 4) -> nn.Module:
-    """Three convolutions over (items, steps, channels), means of ``parts`` parts of the time, a linear map."""
+    """Three convolutions over (items, steps, channels), then a linear map of means over ``parts`` of time."""
     layers: list[nn.Module] = [_StepsLast()]
     for inputs, outputs, kernel in ((channels, width, 5), (width, 2 * width, 5), (2 * width, 2 * width, 3)):
         layers += [
@@ -147,6 +169,26 @@ def cnn_in_time(channels: int, answers: int, *, width: int = 64, parts: int = 4)
         nn.Linear(2 * width * parts, answers),
     ]
     return nn.Sequential(*layers)
+
+
+class _OneChannel(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs[:, None]
+
+
+def cnn_of_samples(answers: int, *, width: int = 16) -> nn.Module:
+    """Four convolutions over (items, samples) that halve the time four times over, the largest value of each
+    channel, a linear map."""
+    layers: list[nn.Module] = [_OneChannel()]
+    inputs = 1
+    for outputs, kernel, stride in ((width, 31, 4), (2 * width, 15, 4), (4 * width, 9, 4), (4 * width, 5, 2)):
+        layers += [
+            nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm1d(outputs),
+            nn.ReLU(),
+        ]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(inputs, answers))
 
 
 def _tensor(values: NDArray[Any]) -> torch.Tensor:

@@ -57,7 +57,8 @@ class LabelledTask(Task):
         """Baselines: method -> what it answers to ``test`` having seen ``train``."""
 
     def trained_predictions(self, train: Examples, test: Examples, seed: int) -> Mapping[str, NDArray[Any]]:
-        """Baselines that are trained from a seed, for each seed of a run: as ``predictions``."""
+        """Baselines that are trained from a seed, for each seed of a run: as ``predictions``. They stand in
+        the record of the task's own network, not in those of its rows."""
         return {}
 
     @abstractmethod
@@ -79,6 +80,10 @@ class LabelledTask(Task):
     @abstractmethod
     def faults(self, split: str, targets: NDArray[Any]) -> list[Violation]:
         """What is wrong with the targets of a split."""
+
+    def host(self, values: NDArray[Any], constants: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """What the host makes of values before they are coded, by constants that the model carries."""
+        return values
 
     def augment(self, examples: Examples, rng: np.random.Generator) -> Examples:
         """The training examples of one epoch, with whatever varies drawn afresh."""
@@ -159,16 +164,20 @@ class LabelledTask(Task):
         head = _HEAD if self.head else ""
         return CrossEntropyOfCounts(target=self.target, readout=self.readout, head=head)
 
+    def tested(self) -> list[str]:
+        """The splits that are neither trained on nor chosen by."""
+        return [split for split in self.data if split not in _NOT_REPORTED]
+
     def sizes(self) -> dict[str, int]:
-        return {split: len(examples) for split, examples in self.data.items() if split not in _NOT_REPORTED}
+        return {split: len(self.data[split]) for split in self.tested()}
 
     def queries(self) -> dict[str, str]:
-        return {split: split for split in self.sizes()}
+        return {split: split for split in self.tested()}
 
     def raster(self, split: str, draw: int, shown: Shown, items: int | None = None) -> NDArray[Any]:
         """Input of a split's first items, (items, steps, *shape)."""
         rng = np.random.default_rng([draw + shown.seed, list(self.data).index(split)])
-        values = self.data[split].inputs[self.tower][:items]
+        values = self.host(self.data[split].inputs[self.tower][:items], shown.constants)
         return self.coded(self.tower, values, shown.steps, rng)
 
     def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:
@@ -200,7 +209,7 @@ class LabelledTask(Task):
         recorded = None if self.readout == Readout() else self.readout.layer
         values: dict[str, Values] = {}
         read: dict[str, Readings] = {}
-        for split in self.sizes():
+        for split in self.tested():
             raster = self.raster(split, _QUERY, network)
             read[split] = network.read(engine, self.tower, raster, recorded)
             values[split] = self.score(self.scores(network, read[split]), self.data[split])
@@ -211,7 +220,7 @@ class LabelledTask(Task):
         found: dict[str, dict[str, Values]] = {}
         for split, fixed in self._seedless.items():
             test = self.data[split]
-            trained = self.trained_predictions(train, test, seed)
+            trained = {} if self.is_row else self.trained_predictions(train, test, seed)
             found[split] = {**fixed, **self._values(trained, test)}
         return found
 
@@ -219,7 +228,7 @@ class LabelledTask(Task):
     def _seedless(self) -> dict[str, dict[str, Values]]:
         """Values of the baselines in which no seed has a part, by split and method."""
         train, found = self.data[TRAIN], {}
-        for split in self.sizes():
+        for split in self.tested():
             test = self.data[split]
             answers = {**self.simplest(train, test), **self.predictions(train, test)}
             found[split] = self._values(answers, test)
@@ -242,16 +251,17 @@ class LabelledTask(Task):
         return answer
 
     def chance(self) -> dict[str, dict[str, float]]:
-        return {split: dict(self.chances()) for split in self.sizes()}
+        return {query: dict(self.chances()) for query in self.queries()}
 
     def calibration(self, shown: Shown) -> dict[str, NDArray[Any]]:
         return {self.tower: self.raster(TRAIN, _CALIBRATION, shown, _CALIBRATION_ITEMS)}
 
     def sample(self, shown: Shown, items: int | None = None) -> dict[str, NDArray[Any]]:
-        return {self.tower: self.raster(next(iter(self.sizes())), _QUERY, shown)[:items]}
+        return {self.tower: self.raster(self.tested()[0], _QUERY, shown)[:items]}
 
     def workload(self, network: Deployed, answers: Answers) -> Workload:
-        split, items = next(iter(self.sizes().items()))
+        split = self.tested()[0]
+        items = len(self.data[split])
         readings = answers.read[split]
         macs = int(network.constants[f"{_HEAD}_weight"].size) if self.head else 0
         return Workload(

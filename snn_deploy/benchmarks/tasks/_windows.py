@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from snn_deploy.benchmarks.kinds.next_step import NextStepTask
 from snn_deploy.train.coding import rate_code
@@ -28,7 +29,14 @@ _CERTAINTY = 0.8
 _RIDGE = 100.0
 """Weight of the penalty, in squared spikes; recall is flat from 30 to 300."""
 
-_RECIPE = Recipe(
+
+class WindowRecipe(Recipe):
+    """``reference_epochs`` of the conventional networks beside the spiking one."""
+
+    reference_epochs: PositiveInt = 12
+
+
+_RECIPE = WindowRecipe(
     steps=8,
     hidden=HIDDEN,
     tau_syn_inv=1000.0,
@@ -97,7 +105,7 @@ class WindowTask(NextStepTask):
     head = True
     readout = Readout(last=1)
     recipe = _RECIPE
-    quick_recipe = _RECIPE.changed({"epochs": 4})
+    quick_recipe = _RECIPE.changed({"epochs": 4, "reference_epochs": 2})
     rows = MappingProxyType(
         {
             "feed-forward": {
@@ -145,7 +153,7 @@ class WindowTask(NextStepTask):
                 build,
                 train.inputs[self.tower],
                 train.targets[self.target],
-                reference.Training(epochs=12, learning_rate=4e-3),
+                reference.Training(getattr(self.trained_with, "reference_epochs", 12), learning_rate=4e-3),
                 seed,
                 validation=(held_out.inputs[self.tower], held_out.targets[self.target]),
             ).scores(test.inputs[self.tower])

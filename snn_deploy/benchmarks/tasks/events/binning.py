@@ -12,9 +12,7 @@ from snn_deploy.benchmarks.tasks.events.recordings import Recordings
 Binning = Literal["or", "counts"]
 
 
-def binned(
-    recordings: Recordings, steps: int, step_s: float, binning: Binning = "or"
-) -> NDArray[np.uint8]:
+def binned(recordings: Recordings, steps: int, step_s: float, binning: Binning = "or") -> NDArray[np.uint8]:
     """Rasters (recordings, steps, *shape); an event at time t falls into step floor(t / step_s).
 
     binning: "or", 1 where a cell has any event in a step; "counts", how many, at most 255. Events behind the

@@ -4,7 +4,7 @@
   into both, ``label`` of each recording and, if there are any, ``recording``, the number of the take, and
   ``n_channels``.
 - A folder of classes, ``CLASS/FILE``, a recording a file: ``.aedat`` (DVS128), ``.aedat4``, ``.bin``
-  (N-MNIST, ATIS) by tonic; ``.dat`` and ``.raw`` (EVT2, EVT3) by expelliarmus; ``.npy`` with fields t, x, y, p.
+  (N-MNIST, ATIS) by tonic; ``.dat`` and ``.raw`` (EVT2, EVT3) by expelliarmus; ``.npy`` with t, x, y, p.
 """
 
 from __future__ import annotations
@@ -82,12 +82,14 @@ def _npz(path: Path) -> Recordings:
     lengths = {"channel": len(channel), "time_s": len(time_s)}
     whole = np.issubdtype(channel.dtype, np.integer) and np.issubdtype(start.dtype, np.integer)
     offsets = start.ndim == 1 and len(start) > 1 and start[0] == 0 and start[-1] == len(time_s)
-    if not (whole and offsets and len(set(lengths.values())) == 1 and len(label) == len(take) == len(start) - 1):
+    if not (
+        whole and offsets and len(set(lengths.values())) == 1 and len(label) == len(take) == len(start) - 1
+    ):
         raise UsageError(
             "the arrays of a file of events do not belong together",
             where=path,
             found=", ".join(f"{name} {array.dtype} {array.shape}" for name, array in stored.items()),
-            allowed="time_s and channel (events,), start (recordings + 1,) from 0 to events, label (recordings,)",
+            allowed="time_s, channel (events,), start (recordings + 1,) from 0 on, label (recordings,)",
         )
     channels = int(stored["n_channels"]) if "n_channels" in stored else int(channel.max(initial=0)) + 1
     classes, numbers = np.unique(label.astype(str), return_inverse=True)
@@ -169,7 +171,9 @@ def _check_coordinates(
             file = int(np.searchsorted(start, row, side="right")) - 1
             where = f"{files[file]}: event {row - start[file]}"
             faults.append(
-                Violation(f"{name} lies outside the sensor", where, str(joined[name][row]), f"0 .. {size - 1}")
+                Violation(
+                    f"{name} lies outside the sensor", where, str(joined[name][row]), f"0 .. {size - 1}"
+                )
             )
     if faults:
         raise UsageError(faults)

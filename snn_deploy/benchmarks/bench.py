@@ -43,7 +43,7 @@ def run_bench(name: str, options: BenchOptions, folder: Path, stage: Stage) -> O
     except UsageError as error:
         raise UsageError(_with_studies(violation) for violation in error.violations) from None
     _check(options)
-    task = task.with_encoder(options.encoder or encoder_of(options.model) or task.encoder)
+    task = task.for_encoder(options.encoder if options.model is None else encoder_of(options.model))
     folder.mkdir(parents=True, exist_ok=True)
     with registry.blaming(registry.source_of(task)):
         return _run(task, options, folder, stage)

@@ -66,13 +66,13 @@ def model_of(task: Task, folder: Path, seed: int) -> Path:
     return folder / (f"model-{seed}-fold-{task.fold}.pt" if task.folds > 1 else f"model-{seed}.pt")
 
 
-def encoder_of(path: Path | None) -> str:
-    """Name of the encoder that a model says it has; empty where it says none, and without a model."""
-    if path is None or not path.is_file():
-        return ""
+def encoder_of(path: Path) -> str | None:
+    """The encoder that a model was trained with; None where the file does not say."""
+    if path.suffix in _CHECKPOINTS:
+        return _checkpoint(path)[1].encoder or None
     if path.suffix == ".snn":
-        return str(Artifact.load(path).provenance.get("encoder", ""))
-    return _checkpoint(path)[1].encoder if path.suffix in _CHECKPOINTS else ""
+        return str(Artifact.load(path).provenance.get("encoder", "")) or None
+    return None
 
 
 def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -> Deployed:
@@ -107,7 +107,10 @@ def _converted(task: Task, model: Path, options: Options, shown: Shown, folder: 
     """Convert a model file as ``convert`` does, calibrated on the task's own items."""
     source = read_model(model, options.dt)
     inputs = _inputs(task, source.graph.input_type, model)
-    calibration = {inputs[tower]: raster for tower, raster in task.calibration(shown).items()}
+    calibration = {
+        inputs[tower]: raster.reshape(*raster.shape[:2], -1)
+        for tower, raster in task.calibration(shown).items()
+    }
     artifact = convert_graph(
         source.graph,
         _with_graded(options, task),

@@ -34,8 +34,6 @@ from snn_deploy.train.objectives import Objective
 from snn_deploy.train.recipe import Recipe
 
 if TYPE_CHECKING:
-    import torch
-
     from snn_deploy.convert.frontends.norse.description.modules import Towers
 
 VALIDATION = "validation"
@@ -107,10 +105,11 @@ class Task(ABC):
         self.data_path, self.fold = data_path, fold
         self.trained_with = type(self).recipe
 
-    def with_encoder(self, encoder: str) -> Task:
-        """The task with the facts of a row; itself where ``rows`` has no encoder of this name."""
+    def for_encoder(self, encoder: str | None) -> Task:
+        """The task with the facts of a row; itself where ``rows`` has no encoder of this name. None is the
+        task's own."""
         kind = type(self)
-        if encoder not in kind.rows:
+        if encoder is None or encoder not in kind.rows:
             return self
         named = {"encoder": encoder, "is_row": True, "__module__": kind.__module__}
         facts = {**kind.rows[encoder], **named}
@@ -158,8 +157,8 @@ class Task(ABC):
         then the recipe of this run."""
         self.trained_with = recipe
 
-    def start(self) -> Mapping[str, torch.Tensor]:
-        """Weights to begin with, by their names in the model; others are drawn."""
+    def start(self) -> Mapping[str, Any]:
+        """Weights to begin with, tensors by their names in the model; others are drawn."""
         return {}
 
     def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:

@@ -106,7 +106,7 @@ def train_task(
     """
     task = registry.load_task(name).with_data(data)
     chosen = encoder or task.encoder
-    task = task.with_encoder(chosen)
+    task = task.for_encoder(encoder)
     if output.suffix not in (".pt", ".safetensors"):
         raise UsageError("unknown model format", where=str(output), allowed=".pt or .safetensors")
     if not output.parent.is_dir():

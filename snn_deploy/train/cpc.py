@@ -6,6 +6,7 @@ plain arrays, run by :func:`snn_deploy.train.host.bridge_spikes` without torch.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ from snn_deploy.train.loop import one_thread
 from snn_deploy.train.penalties import spikes_per_example
 from snn_deploy.train.recipe import Recipe
 from snn_deploy.train.unroll import unroll
+
+log = logging.getLogger(__name__)
 
 _HORIZON = 4
 """Steps ahead that the contrastive loss predicts."""
@@ -178,6 +181,8 @@ def train_cpc(
                 losses.append(loss.item())
                 counts.append([layer.detach().sum().item() / len(rows) for layer in spikes])
         network.eval()
+    if not any(count[0] for count in counts[-per_epoch:]):
+        log.warning("the spike bridge sent no spikes: put a batch norm before it, or scale the latents up")
     last = max(1, min(per_epoch, len(losses)))
     return TrainedCpc(
         network, float(np.mean(losses[-last:])), tuple(np.mean(counts[-last:], axis=0).tolist())

@@ -109,10 +109,10 @@ def test_codings_of_the_rows() -> None:
 
 def test_rows_replace_facts_of_the_task() -> None:
     task = registry.load_task("lottery")
-    rate = task.with_encoder("document-rate")
+    rate = task.for_encoder("document-rate")
     assert (rate.name, rate.encoder, rate.recipe.steps) == ("lottery", "document-rate", 84)
     assert rate.readout == Readout(every=21)
-    assert task.with_encoder("lif") is task
+    assert task.for_encoder("lif") is task
     layers = rate.towers("document-rate", rate.recipe)["draws"]
     assert [layer["type"] for layer in layers] == ["Linear", "RecurrentLIFCell"]
     assert rate.head_shapes("document-rate", rate.recipe)["head_weight"] == [39, 128]

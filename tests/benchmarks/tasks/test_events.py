@@ -206,12 +206,21 @@ def test_delayed_copies_and_varied_events() -> None:
     for delay in range(5):
         np.testing.assert_array_equal(found[:, delay:, delay], rasters[:, : STEPS - delay])
         assert not found[:, :delay, delay].any()
-    moved = varied(rasters, np.random.default_rng(1))
-    assert moved.shape == rasters.shape and moved.dtype == rasters.dtype
-    assert 0.8 < moved.sum() / rasters.sum() < 0.95
+    plain = varied(rasters, np.random.default_rng(1), stretch=0.0, shift=0.0, kept=1.0)
+    np.testing.assert_array_equal(plain, rasters)
+    slower = varied(rasters, np.random.default_rng(1), stretch=0.0, shift=2.4, kept=0.9)
+    assert slower.dtype == rasters.dtype and 0.8 < slower.sum() / rasters.sum() < 0.95
     wide = np.pad(rasters, [(0, 0), (2, 2), (0, 0)])
-    for item, new in zip(wide, moved, strict=True):
-        assert any((new <= item[begin : begin + STEPS]).all() for begin in range(5))
+    begins = [
+        next(begin for begin in range(5) if (new <= item[begin : begin + STEPS]).all())
+        for item, new in zip(wide, slower, strict=True)
+    ]
+    assert len(set(begins)) > 2
+    ramp = np.arange(STEPS, dtype=np.uint8)[None, :, None].repeat(30, 0)
+    speeds = np.diff(
+        varied(ramp, np.random.default_rng(2), stretch=0.3, shift=0.0, kept=1.0)[:, :40, 0], axis=1
+    )
+    assert 0.68 < speeds.mean(axis=1).min() < 0.95 and 1.05 < speeds.mean(axis=1).max() < 1.32
 
 
 def test_every_take_is_tested_once(tmp_path: Path) -> None:

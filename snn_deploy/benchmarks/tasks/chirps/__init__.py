@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,6 @@ from snn_deploy.train.examples import Examples
 from snn_deploy.train.host import bridge_spikes
 from snn_deploy.train.readout import Readout
 from snn_deploy.train.recipe import Recipe
-
-if TYPE_CHECKING:
-    import torch
 
 PAIRS = {TRAIN: 3_000, VALIDATION: 500, "test": 2_000}
 BANDS = ((4, 6), (6, 8), (8, 12), (12, 16))
@@ -125,7 +122,7 @@ class Chirps(ClassificationTask):
     def __init__(self, data_path: Path | None = None, fold: int = 0) -> None:
         super().__init__(data_path, fold)
         self._trained: dict[str, NDArray[np.float32]] = {}
-        self._begun: dict[str, torch.Tensor] = {}
+        self._begun: dict[str, Any] = {}
 
     def load(self) -> Mapping[str, Examples]:
         found = {}
@@ -168,7 +165,7 @@ class Chirps(ClassificationTask):
     def constants(self) -> Mapping[str, NDArray[Any]]:
         return self._trained
 
-    def start(self) -> Mapping[str, torch.Tensor]:
+    def start(self) -> Mapping[str, Any]:
         return self._begun
 
     def host(self, values: NDArray[Any], constants: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
@@ -258,9 +255,7 @@ class Chirps(ClassificationTask):
             lambda: reference.cnn_of_samples(answers=2),
             _windows(TRAIN, self.data_path).strain,
             train.targets[self.target],
-            reference.Training(
-                getattr(self.trained_with, "reference_epochs", 6), learning_rate=3e-3, batch=64
-            ),
+            reference.Training(epochs, learning_rate=3e-3, batch=64),
             seed,
             validation=(_windows(VALIDATION, self.data_path).strain, held_out),
         )

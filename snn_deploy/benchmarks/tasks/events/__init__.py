@@ -13,7 +13,7 @@ memory: the class of the stored training recording whose spike counts are the mo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,8 +42,6 @@ STEPS, STEP_S = 65, 0.02
 FOLDS = 5
 _DELAYS = 5
 """Steps that the convolution spans."""
-_KEPT, _SHIFT = 0.9, 2
-"""In training: share of the events that are kept, and by how many steps a recording is moved at most."""
 _TEMPERATURE = 2.0
 _QUERY_BY_MEMORY = "test: by memory"
 _QUERY = 2_000
@@ -54,7 +52,7 @@ class EventsRecipe(Recipe):
     """``teacher_epochs`` of the conventional network; ``teacher_share`` of the loss is against its answers.
     ``reference_epochs`` of the other conventional one. ``filters`` neurons of the convolution in time."""
 
-    teacher_epochs: NonNegativeInt = 20
+    teacher_epochs: NonNegativeInt = 36
     reference_epochs: PositiveInt = 30
     teacher_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     filters: PositiveInt = 64
@@ -66,7 +64,7 @@ _RECIPE = EventsRecipe(
     tau_syn_inv=1000.0,
     tau_mem_inv=100.0,
     rate_epochs=0,
-    epochs=20,
+    epochs=30,
     batch=32,
     learning_rate=6e-3,
     rate_penalty=0.0,
@@ -193,7 +191,7 @@ class Events(ClassificationTask):
                 self.data[TRAIN].targets[self.target],
                 reference.Training(self._epochs("teacher"), learning_rate=3e-3, weight_decay=0.05, batch=64),
                 seed,
-                augment=varied,
+                augment=partial(varied, stretch=0.2, shift=4.0, kept=0.85),
             )
         return self._teachers[seed]
 
@@ -279,10 +277,21 @@ class Events(ClassificationTask):
         return np.stack([cosines[:, labels == k].max(axis=1) for k in range(len(self.classes))], axis=1)
 
 
-def varied(rasters: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """Rasters (items, steps, ...) without a tenth of their events, each moved by up to 2 steps in time."""
-    kept = rasters * (rng.random(rasters.shape, np.float32) < _KEPT)
-    steps, items = rasters.shape[1], len(rasters)
-    padded = np.pad(kept, [(0, 0), (_SHIFT, _SHIFT), *[(0, 0)] * (rasters.ndim - 2)])
-    begin = rng.integers(0, 2 * _SHIFT + 1, items)[:, None] + np.arange(steps)
-    return np.asarray(padded[np.arange(items)[:, None], begin], rasters.dtype)
+def varied(
+    rasters: NDArray[Any],
+    rng: np.random.Generator,
+    *,
+    stretch: float = 0.1,
+    shift: float = 2.0,
+    kept: float = 0.9,
+) -> NDArray[Any]:
+    """Rasters (items, steps, ...) faster or slower by a share of up to ``stretch``, moved by up to ``shift``
+    steps, and with a share ``kept`` of their events."""
+    items, steps = rasters.shape[:2]
+    speed = rng.uniform(1 - stretch, 1 + stretch, (items, 1))
+    begin = rng.uniform(-shift, shift, (items, 1))
+    source = np.rint((np.arange(steps) - begin) * speed).astype(np.int64)
+    inside = (source >= 0) & (source < steps)
+    moved = rasters[np.arange(items)[:, None], np.clip(source, 0, steps - 1)]
+    inside = inside.reshape(items, steps, *(1,) * (rasters.ndim - 2))
+    return np.asarray(moved * inside * (rng.random(rasters.shape, np.float32) < kept), rasters.dtype)

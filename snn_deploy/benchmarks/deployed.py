@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +50,11 @@ class Readings:
     def activity(self) -> Activity:
         """Events per item: totals and by layer, means over all items."""
         return activity_of(self.layers, len(self.counts))
+
+
+def sum_of_layers(rows: Sequence[LayerActivity]) -> LayerActivity:
+    """Events of one layer in several runs together."""
+    return replace(rows[0], **{field: sum(getattr(row, field) for row in rows) for field in _FIELDS})
 
 
 def activity_of(layers: Sequence[LayerActivity], items: int) -> Activity:

@@ -42,14 +42,15 @@ def trained_network(  # noqa: PLR0917  the parts of a driver's step
     from snn_deploy.convert.frontends.norse.description.checkpoint import save_checkpoint
 
     recipe = task.quick_recipe if options.quick else task.recipe
-    stage(f"seed {seed}: training {options.encoder or task.encoder} towers in Norse")
-    model = model_of(folder, seed)
+    stage(f"{of(task, seed)}: training {options.encoder or task.encoder} towers in Norse")
+    model = model_of(task, folder, seed)
     with lap("train"):
         encoder, state = options.encoder or task.encoder, state_beside(model)
         trained, config = train(task, encoder, recipe, seed, checkpoint=state)
     if trained.history:
-        write_curve(folder / f"curve-{seed}.svg", trained.history, trained.best_epoch)
-    stage(f"seed {seed}: converting to {options.profile} integers")
+        curve = model.with_name(model.name.replace("model", "curve")).with_suffix(".svg")
+        write_curve(curve, trained.history, trained.best_epoch)
+    stage(f"{of(task, seed)}: converting to {options.profile} integers")
     with lap("convert"):
         save_checkpoint(model, trained.module, config)
         shown = Shown(config.metadata["steps"], stored_constants(trained.module), seed)
@@ -57,9 +58,23 @@ def trained_network(  # noqa: PLR0917  the parts of a driver's step
     return replace(network, ann=trained.ann)
 
 
-def model_of(folder: Path, seed: int) -> Path:
-    """The model of a seed among the files of a run."""
-    return folder / f"model-{seed}.pt"
+def of(task: Task, seed: int) -> str:
+    """Which network of a run: its seed, and its fold where there are several."""
+    return f"seed {seed}" + (f", fold {task.fold}" if task.folds > 1 else "")
+
+
+def model_of(task: Task, folder: Path, seed: int) -> Path:
+    """The model of a seed and fold among the files of a run."""
+    return folder / (f"model-{seed}-fold-{task.fold}.pt" if task.folds > 1 else f"model-{seed}.pt")
+
+
+def encoder_of(path: Path) -> str | None:
+    """The encoder that a model was trained with; None where the file does not say."""
+    if path.suffix in _CHECKPOINTS:
+        return _checkpoint(path)[1].encoder or None
+    if path.suffix == ".snn":
+        return str(Artifact.load(path).provenance.get("encoder", "")) or None
+    return None
 
 
 def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -> Deployed:
@@ -82,15 +97,6 @@ def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -
         return _deployed(task, artifact, Shown(steps, constants, options.seed), path)
     convert = Options(profile=options.profile, seed=options.seed, dt=options.dt, reset=options.reset)
     return _converted(task, path, convert, Shown(steps, constants, options.seed), folder)
-
-
-def encoder_of(path: Path | None) -> str:
-    """Name of the encoder that a model says it has; empty where it says none, and without a model."""
-    if path is None or not path.is_file():
-        return ""
-    if path.suffix == ".snn":
-        return str(Artifact.load(path).provenance.get("encoder", ""))
-    return _checkpoint(path)[1].encoder if path.suffix in _CHECKPOINTS else ""
 
 
 def _checkpoint(path: Path) -> tuple[Towers, Config]:

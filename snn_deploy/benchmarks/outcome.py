@@ -18,7 +18,7 @@ class BenchOptions:
     encoder: None is the task's own. seeds: networks trained, seeds seed .. seed + seeds - 1. quick: less
     training, fewer samples. certify: compare with Lava. model: a trained model to take instead of training:
     model.pt, .safetensors, graph.nir, or a converted .snn. dt (seconds), reset: where the file states none.
-    data: folder of a study's data that no package brings.
+    data: file or folder of data that no package brings.
     """
 
     encoder: str | None = None

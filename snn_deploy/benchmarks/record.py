@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snn_deploy.benchmarks.metrics.estimate import Estimate
 from snn_deploy.benchmarks.report import write_json
@@ -229,7 +229,10 @@ class Record(_Part):
 
     n: items by split. split: how they were set apart. metrics: query -> metric -> engine -> estimate, the
     first metric being the main one, which ``drop`` (lost from float to fixed, paired), comparisons and
-    pictures are about. baselines: query -> method -> metric. quantisation: the quantiser's own report.
+    pictures are about. baselines: query -> method -> metric. margins: by how much the integers beat each
+    baseline in the main metric, paired item by item. Of items that depend on each other, such as the windows
+    of a piece, the pieces are resampled, and ``n`` of an estimate is their number. quantisation: the
+    quantiser's own report.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -243,6 +246,7 @@ class Record(_Part):
     drop_pooled: Estimate
     chance: dict[str, dict[str, float]]
     baselines: dict[str, dict[str, dict[str, Estimate]]]
+    margins: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
     chain: Chain | None
     activity: dict[str, Activity]
     energy: EnergySection

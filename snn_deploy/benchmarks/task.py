@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from abc import ABC, abstractmethod
+from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -88,12 +90,41 @@ class Task(ABC):
     coding: ClassVar[Coding | Mapping[str, Coding]] = rate_code
     graded_bits: ClassVar[int] = 0
     answer: ClassVar[str] = "correct answer"
+    folds: ClassVar[int] = 1
+    """Parts into which the items are divided, each tested once by a network that trained on the others."""
+    takes_data: ClassVar[bool] = False
+    """Whether ``--data`` names a file or folder that the task reads."""
+    rows: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """Networks of the task's own, by the name that ``--encoder`` takes: facts in which each differs."""
+    is_row: ClassVar[bool] = False
+    """Whether this is one of them."""
     readout_name: ClassVar[Literal["counts", "on_off_counts"]] = "counts"
     """How spikes become a vector, as the model's description says it."""
 
-    def with_encoder(self, encoder: str) -> Task:
-        """The task with the facts that go with an encoder, where it has some of their own."""
-        return self
+    def __init__(self, data_path: Path | None = None, fold: int = 0) -> None:
+        self.data_path, self.fold = data_path, fold
+        self.trained_with = type(self).recipe
+
+    def for_encoder(self, encoder: str | None) -> Task:
+        """The task with the facts of a row; itself where ``rows`` has no encoder of this name. None is the
+        task's own."""
+        kind = type(self)
+        if encoder is None or encoder not in kind.rows:
+            return self
+        named = {"encoder": encoder, "is_row": True, "__module__": kind.__module__}
+        facts = {**kind.rows[encoder], **named}
+        found: Task = ABCMeta(kind.__name__, (kind,), facts)(self.data_path, self.fold)
+        return found
+
+    def with_fold(self, fold: int) -> Task:
+        """The task whose fold of this number is tested."""
+        return type(self)(self.data_path, fold)
+
+    def with_data(self, path: Path | None) -> Task:
+        """The task on the data of a file or folder; UsageError where it brings its own."""
+        if path is not None and not type(self).takes_data:
+            raise UsageError("this task brings its own data", where="--data", found=path)
+        return type(self)(path, self.fold)
 
     # what training needs
 
@@ -113,12 +144,21 @@ class Task(ABC):
     def objective(self, recipe: Recipe) -> Objective:
         """What training makes small."""
 
-    def head_shapes(self, recipe: Recipe) -> Mapping[str, list[int]]:
+    def head_shapes(self, encoder: str, recipe: Recipe) -> Mapping[str, list[int]]:
         """Shapes of the constants that are trained: linear maps on the host."""
         return {}
 
     def constants(self) -> Mapping[str, NDArray[Any]]:
         """Arrays that the input coding needs, fitted on training data and stored with the model."""
+        return {}
+
+    def prepare(self, recipe: Recipe, seed: int) -> None:
+        """Fit what comes before the towers, such as a teacher or an encoder on the host; ``trained_with`` is
+        then the recipe of this run."""
+        self.trained_with = recipe
+
+    def start(self) -> Mapping[str, Any]:
+        """Weights to begin with, tensors by their names in the model; others are drawn."""
         return {}
 
     def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:
@@ -151,6 +191,12 @@ class Task(ABC):
     @abstractmethod
     def queries(self) -> Mapping[str, str]:
         """What is asked: name of a query -> its split."""
+
+    def units(self, query: str) -> NDArray[np.int64] | None:
+        """Number of the unit that each item of a query is part of, (items,), where items of a unit, such as
+        the windows of one piece, depend on each other; None: every item is a unit. Intervals resample
+        units."""
+        return None
 
     @abstractmethod
     def answers(self, network: Deployed, engine: str) -> Answers:

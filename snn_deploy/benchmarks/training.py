@@ -36,13 +36,18 @@ def train(
     from snn_deploy.convert.frontends.norse import import_norse
 
     import_norse()
-    from snn_deploy.train.encoders import describe
+    from snn_deploy.train.encoders import ENCODERS, describe
     from snn_deploy.train.loop import fit
 
+    layers = task.towers(encoder, recipe)
+    if layers is None and encoder not in ENCODERS:
+        allowed = ", ".join(dict.fromkeys([*ENCODERS, task.encoder, *task.rows]))
+        raise UsageError("unknown encoder", where="--encoder", found=encoder, allowed=allowed)
+    task.prepare(recipe, seed)
     constants = dict(task.constants())
     objective = task.objective(recipe)
     config = describe(
-        task.towers(encoder, recipe) or encoder,
+        layers or encoder,
         {name: tuple(shape) for name, shape in task.input_shapes().items()},
         recipe,
         readout=task.readout_name,
@@ -50,7 +55,7 @@ def train(
         seed=seed,
         constants={
             **{name: list(value.shape) for name, value in constants.items()},
-            **task.head_shapes(recipe),
+            **task.head_shapes(encoder, recipe),
         },
         metadata={"recipe": recipe.model_dump(), "steps": recipe.steps, **task.metadata()},
     )
@@ -64,6 +69,7 @@ def train(
         constants=constants,
         coding=type(task).coding,
         frozen_heads=task.frozen_heads(),
+        start=task.start(),
         validate=task.validate(recipe),
         checkpoint=checkpoint,
         progress=progress,
@@ -89,18 +95,20 @@ def train_task(
     progress: Progress | None = None,
     curve: Path | None = None,
     restart: bool = False,
+    data: Path | None = None,
 ) -> dict[str, object]:
     """Train the task of this name, or in this file, and write the model; returns a summary of plain values.
 
     encoder: None is the task's own. epochs, overrides: replace numbers of its recipe. A training that was
     killed goes on from the file beside ``output``, with the result of an uninterrupted one; ``restart``
-    begins anew. curve: where to draw the learning curve. What is wrong with the request is said before
-    training starts. Raises UsageError for an unknown task, encoder or recipe entry, a suffix other than .pt
-    and .safetensors, a folder that is not there; and what training raises.
+    begins anew. curve: where to draw the learning curve. data: file or folder of a task that takes one. What
+    is wrong with the request is said before training starts. Raises UsageError for an unknown task, encoder
+    or recipe entry, a suffix other than .pt and .safetensors, a folder that is not there; and what training
+    raises.
     """
-    task = registry.load_task(name)
+    task = registry.load_task(name).with_data(data)
     chosen = encoder or task.encoder
-    task = task.with_encoder(chosen)
+    task = task.for_encoder(encoder)
     if output.suffix not in (".pt", ".safetensors"):
         raise UsageError("unknown model format", where=str(output), allowed=".pt or .safetensors")
     if not output.parent.is_dir():

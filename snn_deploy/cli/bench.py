@@ -33,9 +33,7 @@ def bench(
     reset: Annotated[
         str | None, typer.Option(help="Reset mode, where --model states none: zero or subtract.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of a study's data that no package brings.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="File or folder of data that no package brings.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train, convert, certify against Lava, score, and report with intervals and baselines."""

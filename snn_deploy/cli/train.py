@@ -37,6 +37,7 @@ def train(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on from MODEL.training.")
     ] = False,
+    data: Annotated[Path | None, typer.Option(help="File or folder of a task that reads one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a task's spiking encoder with surrogate gradients and write model.pt.
@@ -60,6 +61,7 @@ def train(
             progress=progress,
             curve=curve,
             restart=restart,
+            data=data,
         )
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +23,14 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 def initialise(module: Towers, examples: Examples) -> None:
     """Gaussian weights under which the input current's spread is about one threshold, biases of zero.
 
-    Batch norm begins as the identity on normalised currents: torch's own start, which the spread suits.
+    Batch norm begins as the identity on normalised currents, torch's own start, which the spread suits, and
+    before slow neurons with more: the voltage's spread under a white current of spread s is
+    s sqrt(a_m / (2 - a_m)), and neurons of a_m below a half get the s at which it is that of a half.
     """
     shown = {tower_of(name): values for name, values in reversed(list(examples.inputs.items()))}
     with torch.no_grad():
         for name, tower in module.towers.items():
+            _drive_slow_neurons(list(tower.children()))
             rate, spread = float(np.mean(np.square(shown[name]))), _FIRST_SPREAD
             norms = {f"{path}." for path, part in tower.named_modules() if isinstance(part, _NORMS)}
             for path, weight in tower.named_parameters():
@@ -40,6 +45,13 @@ def initialise(module: Towers, examples: Examples) -> None:
                     inputs = math.prod(weight.shape[1:])
                     weight.normal_(0, spread / float(np.sqrt(inputs * max(rate, 1e-6))))
                     rate, spread = _EXPECTED_RATE, _NEXT_SPREAD
+
+
+def _drive_slow_neurons(chain: list[Any]) -> None:
+    for norm, behind in pairwise(chain):
+        if isinstance(norm, _NORMS) and hasattr(behind, "p"):
+            a_m = float(torch.as_tensor(behind.dt * behind.p.tau_mem_inv).mean())
+            norm.weight.fill_(max(1.0, math.sqrt((2 - a_m) / (3 * a_m))))
 
 
 def initialise_heads(heads: Mapping[str, torch.Tensor]) -> None:

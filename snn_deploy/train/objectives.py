@@ -107,7 +107,21 @@ class CrossEntropyOfCounts:
     def __call__(self, layers: Layers, batch: Batch) -> torch.Tensor:
         rates = self.readout(layers[_the_input(self.input, layers)])
         logits = through(self.head, rates, batch.constants) if self.head else self.gain * rates
-        return cross_entropy(logits, batch.targets[self.target])
+        return self.compared(logits, batch.targets[self.target])
+
+    def compared(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The loss of logits (samples, classes)."""
+        return cross_entropy(logits, target)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropyOfCounts(CrossEntropyOfCounts):
+    """The same logits, each compared with its own 0 or 1: the target is a set, 0/1 (samples, classes)."""
+
+    def compared(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        from torch.nn import functional
+
+        return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,14 @@ class Readout:
 
     layer: number of the layer among those of the tower's neurons, -1 the last. last: steps at the end that
     count, an int as their number (1: the last step alone), a float as their share; None: all.
-    segments: parts of equal length into which these steps are divided, each read for itself.
+    every: of these steps, only each so-manieth counts, the last among them: where a window of W steps is
+    shown again and again, every=W reads each showing at its end.
+    segments: parts of equal length into which the steps that count are divided, each read for itself.
     """
 
     layer: int = -1
     last: int | float | None = None
+    every: int = 1
     segments: int = 1
 
     def __call__(self, layers: list[torch.Tensor]) -> torch.Tensor:
@@ -39,8 +42,8 @@ class Readout:
         activity = self.chosen(layers)
         if activity.ndim == 2:
             return activity.repeat(1, self.segments) if self.segments > 1 else activity
-        first = len(activity) - self.counted(len(activity))
-        window = activity[first:] if first else activity
+        counted = self.counted(len(activity))
+        window = activity if counted == slice(0, None, 1) else activity[counted]
         if self.segments == 1:
             return window.mean(0).flatten(1)
         if self.segments > len(window):
@@ -63,12 +66,12 @@ class Readout:
                 allowed=f"{-len(layers)} .. {len(layers) - 1}",
             ) from None
 
-    def counted(self, steps: int) -> int:
-        """How many of ``steps`` steps count: at least one, at most all."""
-        if self.last is None:
-            return steps
-        wanted = self.last if isinstance(self.last, int) else round(self.last * steps)
-        return min(max(int(wanted), 1), steps)
+    def counted(self, steps: int) -> slice:
+        """Which of ``steps`` steps count, at least the last one."""
+        wanted: float = steps if self.last is None else self.last
+        wanted = round(wanted if isinstance(wanted, int) else wanted * steps)
+        first = steps - min(max(wanted, 1), steps)
+        return slice(first + (steps - 1 - first) % self.every, None, self.every)
 
 
 def on_minus_off(rates: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 from snn_deploy.errors import UsageError  # noqa: E402
 from snn_deploy.train.examples import Batch  # noqa: E402
 from snn_deploy.train.objectives import (  # noqa: E402
+    BinaryCrossEntropyOfCounts,
     CrossEntropyOfCounts,
     NextStep,
     Reconstruction,
@@ -206,3 +207,14 @@ def test_a_weighted_sum_adds_its_terms_and_asks_for_what_each_needs():
     expected = 0.25 * parts[0] + 2.0 * parts[1] + 0.5 * parts[2]
     assert both({"a": [spikes]}, shown).item() == pytest.approx(expected, rel=1e-12)
     assert (both.targets, both.heads) == (("label", "teacher"), ("map",))
+
+
+def test_binary_cross_entropy_of_counts_is_that_of_each_logit():
+    rng = np.random.default_rng(8)
+    spikes = rasters(rng, 5, 6, 4)
+    sets = (rng.random((6, 4)) < 0.5).astype(np.uint8)
+    batch = Batch({}, {"next": torch.from_numpy(sets)}, {})
+    found = BinaryCrossEntropyOfCounts("next", gain=3.0)({"a": [spikes]}, batch)
+    logits = 3 * spikes.numpy().mean(0)
+    wanted = np.mean([softened(logit, member) for logit, member in zip(logits.flat, sets.flat, strict=True)])
+    assert found.item() == pytest.approx(wanted, rel=1e-6)

@@ -15,7 +15,7 @@ from snn_deploy.benchmarks.deployed import Deployed, Readings, Shown
 from snn_deploy.benchmarks.task import VALIDATION, Answers, Task, Values, Workload
 from snn_deploy.errors import UsageError, Violation
 from snn_deploy.hw_profiles.counts import HostCounts
-from snn_deploy.train.encoders import ENCODERS, Layer, lif, linear
+from snn_deploy.train.encoders import ENCODERS, Encoder, Layer, lif, linear
 from snn_deploy.train.evaluation import spikes_of, stored_constants
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.objectives import CrossEntropyOfCounts, Objective
@@ -38,11 +38,12 @@ class LabelledTask(Task):
 
     readout: which layer, and which of its steps, are read. head: whether a linear map on the host, trained
     along and stored with the model, turns the rates that are read into scores; a hidden layer and segments
-    of time need it. A network with a head has 2 ``recipe.pairs`` outputs.
+    of time need it. layers: of a network of the task's own, in place of those of ``encoder``.
     """
 
     readout: ClassVar[Readout] = Readout()
     head: ClassVar[bool] = False
+    layers: ClassVar[Encoder | None] = None
     target: ClassVar[str]
     """Name of the target in :class:`Examples`."""
 
@@ -54,6 +55,11 @@ class LabelledTask(Task):
     @abstractmethod
     def predictions(self, train: Examples, test: Examples) -> Mapping[str, NDArray[Any]]:
         """Baselines: method -> what it answers to ``test`` having seen ``train``."""
+
+    def trained_predictions(self, train: Examples, test: Examples, seed: int) -> Mapping[str, NDArray[Any]]:
+        """Baselines that are trained from a seed, for each seed of a run: as ``predictions``. They stand in
+        the record of the task's own network, not in those of its rows."""
+        return {}
 
     @abstractmethod
     def answer_count(self) -> int:
@@ -74,6 +80,10 @@ class LabelledTask(Task):
     @abstractmethod
     def faults(self, split: str, targets: NDArray[Any]) -> list[Violation]:
         """What is wrong with the targets of a split."""
+
+    def host(self, values: NDArray[Any], constants: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """What the host makes of values before they are coded, by constants that the model carries."""
+        return values
 
     def augment(self, examples: Examples, rng: np.random.Generator) -> Examples:
         """The training examples of one epoch, with whatever varies drawn afresh."""
@@ -127,18 +137,24 @@ class LabelledTask(Task):
         return {self.tower: coded.shape[2:]}
 
     def towers(self, encoder: str, recipe: Recipe) -> dict[str, list[Layer]] | None:
-        """The layers of ``encoder``; without a head one output an answer takes the place of its last."""
-        if self.head or encoder not in ENCODERS:
+        """The task's own layers, or those of ``encoder``; in these, without a head, one output an answer
+        takes the place of the last."""
+        # by way of the class: as an attribute it would be bound
+        own = type(self).layers if encoder == self.encoder else None
+        make = own or ENCODERS.get(encoder)
+        if make is None:
             return None
-        answers = self.answer_count()
-        layers = ENCODERS[encoder](self.input_shapes()[self.tower], recipe)
+        layers, answers = make(self.input_shapes()[self.tower], recipe), self.answer_count()
+        if self.head or own:
+            return {self.tower: layers}
         return {self.tower: [*layers[:-2], linear(recipe.hidden, answers), lif(answers, recipe)]}
 
-    def head_shapes(self, recipe: Recipe) -> dict[str, list[int]]:
-        if not self.head:
+    def head_shapes(self, encoder: str, recipe: Recipe) -> dict[str, list[int]]:
+        towers = self.towers(encoder, recipe)
+        if not self.head or towers is None:
             return {}
-        neurons = 2 * recipe.pairs if self.readout.layer == -1 else recipe.hidden
-        shape = [self.answer_count(), self.readout.segments * neurons]
+        neurons = [int(str(layer["size"])) for layer in towers[self.tower] if "size" in layer]
+        shape = [self.answer_count(), self.readout.segments * neurons[self.readout.layer]]
         return {f"{_HEAD}_weight": shape, f"{_HEAD}_bias": shape[:1]}
 
     def views(self, rng: np.random.Generator) -> Examples:
@@ -148,16 +164,20 @@ class LabelledTask(Task):
         head = _HEAD if self.head else ""
         return CrossEntropyOfCounts(target=self.target, readout=self.readout, head=head)
 
+    def tested(self) -> list[str]:
+        """The splits that are neither trained on nor chosen by."""
+        return [split for split in self.data if split not in _NOT_REPORTED]
+
     def sizes(self) -> dict[str, int]:
-        return {split: len(examples) for split, examples in self.data.items() if split not in _NOT_REPORTED}
+        return {split: len(self.data[split]) for split in self.tested()}
 
     def queries(self) -> dict[str, str]:
-        return {split: split for split in self.sizes()}
+        return {split: split for split in self.tested()}
 
     def raster(self, split: str, draw: int, shown: Shown, items: int | None = None) -> NDArray[Any]:
         """Input of a split's first items, (items, steps, *shape)."""
         rng = np.random.default_rng([draw + shown.seed, list(self.data).index(split)])
-        values = self.data[split].inputs[self.tower][:items]
+        values = self.host(self.data[split].inputs[self.tower][:items], shown.constants)
         return self.coded(self.tower, values, shown.steps, rng)
 
     def validate(self, recipe: Recipe) -> Callable[[Towers], float] | None:
@@ -176,7 +196,7 @@ class LabelledTask(Task):
             if readings.raster is None:
                 return readings.counts
             counted = self.readout.counted(shown.steps)
-            return np.asarray(readings.raster[:, shown.steps - counted :].sum(axis=1, dtype=np.int32))
+            return np.asarray(readings.raster[:, counted].sum(axis=1, dtype=np.int32))
         if readings.raster is None:
             rates = (readings.counts / shown.steps).astype(np.float32)
         else:
@@ -189,7 +209,7 @@ class LabelledTask(Task):
         recorded = None if self.readout == Readout() else self.readout.layer
         values: dict[str, Values] = {}
         read: dict[str, Readings] = {}
-        for split in self.sizes():
+        for split in self.tested():
             raster = self.raster(split, _QUERY, network)
             read[split] = network.read(engine, self.tower, raster, recorded)
             values[split] = self.score(self.scores(network, read[split]), self.data[split])
@@ -198,15 +218,27 @@ class LabelledTask(Task):
     def baselines(self, seed: int) -> dict[str, dict[str, Values]]:
         train = self.data[TRAIN]
         found: dict[str, dict[str, Values]] = {}
-        for split in self.sizes():
+        for split, fixed in self._seedless.items():
             test = self.data[split]
-            own = {
-                method: self._as_scores(method, np.asarray(answer), len(test))
-                for method, answer in self.predictions(train, test).items()
-            }
-            named = {**self.simplest(train, test), **own}
-            found[split] = {method: self.score(scores, test) for method, scores in named.items()}
+            trained = {} if self.is_row else self.trained_predictions(train, test, seed)
+            found[split] = {**fixed, **self._values(trained, test)}
         return found
+
+    @cached_property
+    def _seedless(self) -> dict[str, dict[str, Values]]:
+        """Values of the baselines in which no seed has a part, by split and method."""
+        train, found = self.data[TRAIN], {}
+        for split in self.tested():
+            test = self.data[split]
+            answers = {**self.simplest(train, test), **self.predictions(train, test)}
+            found[split] = self._values(answers, test)
+        return found
+
+    def _values(self, answers: Mapping[str, NDArray[Any]], test: Examples) -> dict[str, Values]:
+        return {
+            method: self.score(self._as_scores(method, np.asarray(answer), len(test)), test)
+            for method, answer in answers.items()
+        }
 
     def _as_scores(self, method: str, answer: NDArray[Any], items: int) -> NDArray[Any]:
         if answer.shape != (items, self.answer_count()):
@@ -219,16 +251,17 @@ class LabelledTask(Task):
         return answer
 
     def chance(self) -> dict[str, dict[str, float]]:
-        return {split: dict(self.chances()) for split in self.sizes()}
+        return {query: dict(self.chances()) for query in self.queries()}
 
     def calibration(self, shown: Shown) -> dict[str, NDArray[Any]]:
         return {self.tower: self.raster(TRAIN, _CALIBRATION, shown, _CALIBRATION_ITEMS)}
 
     def sample(self, shown: Shown, items: int | None = None) -> dict[str, NDArray[Any]]:
-        return {self.tower: self.raster(next(iter(self.sizes())), _QUERY, shown)[:items]}
+        return {self.tower: self.raster(self.tested()[0], _QUERY, shown)[:items]}
 
     def workload(self, network: Deployed, answers: Answers) -> Workload:
-        split, items = next(iter(self.sizes().items()))
+        split = self.tested()[0]
+        items = len(self.data[split])
         readings = answers.read[split]
         macs = int(network.constants[f"{_HEAD}_weight"].size) if self.head else 0
         return Workload(
@@ -244,7 +277,8 @@ class LabelledTask(Task):
         )
 
     def check_network(self, network: Deployed, path: object) -> None:
-        missing = [name for name in self.head_shapes(self.recipe) if name not in network.constants]
+        names = [f"{_HEAD}_{part}" for part in ("weight", "bias")] if self.head else []
+        missing = [name for name in names if name not in network.constants]
         if missing:
             raise UsageError("the model lacks the linear map of its read-out", where=path, found=missing)
         read = {output.node for output in network.network.outputs}
@@ -272,6 +306,6 @@ class LabelledTask(Task):
 def rates_read(readout: Readout, raster: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What ``readout`` reads of a layer's raster (items, steps, neurons), as in training: spikes per step
     (items, segments x neurons), segment by segment."""
-    window = raster[:, raster.shape[1] - readout.counted(raster.shape[1]) :]
+    window = raster[:, readout.counted(raster.shape[1])]
     parts = np.array_split(window, readout.segments, axis=1)
     return np.concatenate([part.mean(axis=1, dtype=np.float32) for part in parts], axis=1)

@@ -41,6 +41,21 @@ def proportion(hits: NDArray[np.float64]) -> Estimate:
     return Estimate(mean, (float(interval.low), float(interval.high)), n)
 
 
+def mean_of_units(values: NDArray[np.float64], units: NDArray[np.int64]) -> Estimate:
+    """Mean over items of which those of one unit depend on each other, such as the windows of a piece.
+
+    units: number of each item's unit, (items,). A percentile bootstrap resamples whole units, each with all
+    of its items (2,000 resamples, fixed seed); ``n`` of the estimate is the number of units.
+    """
+    _, unit = np.unique(units, return_inverse=True)
+    sums, items = np.bincount(unit, weights=values), np.bincount(unit)
+    chosen = np.random.default_rng(0).integers(0, len(sums), (_RESAMPLES, len(sums)))
+    means = sums[chosen].sum(axis=1) / items[chosen].sum(axis=1)
+    tail = 50 * (1 - _CONFIDENCE)
+    low, high = np.percentile(means, (tail, 100 - tail))
+    return Estimate(float(values.mean()), (float(low), float(high)), len(sums))
+
+
 def mean(values: NDArray[np.float64]) -> Estimate:
     """Mean with a percentile bootstrap over items (2,000 resamples, fixed seed).
 

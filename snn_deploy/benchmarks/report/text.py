@@ -33,8 +33,10 @@ def _figures(record: Record) -> list[str]:
         lines.append(f"{query} (n = {metrics[record.main_metric]['fixed'].n})")
         for engine in ("float", "fixed"):
             lines.append(_row(engine, {name: by_engine[engine] for name, by_engine in metrics.items()}))
+        margins = record.margins.get(query, {})
         for name, estimates in record.baselines[query].items():
-            lines.append(_row(f"baseline: {name}", estimates))
+            line = _row(f"baseline: {name}", estimates)
+            lines.append(line + (f"  fixed {_points(margins[name])}" if name in margins else ""))
         chance = "  ".join(
             f"{name} {100 * value:5.1f} %{'':17}" for name, value in record.chance[query].items()
         )
@@ -52,10 +54,12 @@ def _row(label: str, estimates: Mapping[str, Estimate]) -> str:
 
 def _drop(record: Record) -> list[str]:
     drop = record.drop_pooled
-    return [
-        f"{record.main_metric} lost from float to fixed: {100 * drop.value:+.2f} points "
-        f"[{100 * drop.ci95[0]:+.2f}, {100 * drop.ci95[1]:+.2f}], n = {drop.n}"
-    ]
+    return [f"{record.main_metric} lost from float to fixed: {_points(drop)}, n = {drop.n}"]
+
+
+def _points(difference: Estimate) -> str:
+    low, high = difference.ci95
+    return f"{100 * difference.value:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]"
 
 
 def _chain(record: Record) -> list[str]:

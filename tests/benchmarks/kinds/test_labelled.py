@@ -14,7 +14,8 @@ from snn_deploy.train.readout import Readout
 
 
 @pytest.mark.parametrize(
-    "readout", [Readout(), Readout(last=1), Readout(last=0.5, segments=3), Readout(segments=4)]
+    "readout",
+    [Readout(), Readout(last=1), Readout(last=0.5, segments=3), Readout(segments=4), Readout(every=5)],
 )
 def test_rates_are_those_of_training(readout: Readout) -> None:
     torch = pytest.importorskip("torch")

@@ -198,7 +198,7 @@ def test_ink_is_by_training_hands_clean_noisy_and_lossy():
 
 @pytest.mark.parametrize("encoder", sorted(VARIANTS))
 def test_every_variant_is_a_complete_task_with_its_own_towers(encoder):
-    task = TASK.with_encoder(encoder)
+    task = TASK.for_encoder(encoder)
     assert task.encoder == encoder
     assert not type(task).__abstractmethods__
     assert not task.missing_facts()
@@ -219,11 +219,11 @@ def test_every_variant_is_a_complete_task_with_its_own_towers(encoder):
     for name, values in examples.inputs.items():
         assert values.shape == (len(load_data().seen), *shapes[name.partition("/")[0]])
         assert 0 <= values.min() < values.max() <= 1
-    assert TASK.with_encoder("recurrent") is TASK.with_encoder("lif") is TASK
+    assert TASK.for_encoder("recurrent") is TASK.for_encoder("lif") is TASK
 
 
 def test_the_two_views_show_different_pictures_of_one_concept_on_the_grid_of_levels():
-    task = TASK.with_encoder("conv")
+    task = TASK.for_encoder("conv")
     inputs = task.views(np.random.default_rng(0)).inputs
     one, other = inputs["image"], inputs["image/other"]
     assert not np.array_equal(one, other)
@@ -233,7 +233,7 @@ def test_the_two_views_show_different_pictures_of_one_concept_on_the_grid_of_lev
 
 
 def test_macs_are_those_of_the_layers():
-    conv, dense = (TASK.with_encoder(name) for name in ("conv", "dense-direct"))
+    conv, dense = (TASK.for_encoder(name) for name in ("conv", "dense-direct"))
     first, second, third = 75 * 32 * 256, 288 * 128 * 64, 1152 * 256 * 16
     assert conv.macs == first + second + third + 4096 * 512
     assert (conv.outputs, dense.outputs) == (4096, 128)
@@ -243,7 +243,7 @@ def test_macs_are_those_of_the_layers():
 @pytest.fixture(scope="module")
 def direct():
     """A very short training of fully connected layers from an ANN: enough to beat chance many times over."""
-    task = TASK.with_encoder("dense-direct")
+    task = TASK.for_encoder("dense-direct")
     recipe = task.recipe.changed({"rate_epochs": 6, "epochs": 3, "paraphrase_steps": 20})
     return task, *train(task, "dense-direct", recipe, 1)
 

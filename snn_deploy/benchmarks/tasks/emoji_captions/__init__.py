@@ -37,10 +37,10 @@ class EmojiCaptions(EmojiQuestions):
     quick_recipe = Recipe(rate_epochs=45, epochs=2)
     chained = (SEEN, "caption")
 
-    def with_encoder(self, encoder: str) -> Task:
+    def for_encoder(self, encoder: str | None) -> Task:
         from snn_deploy.benchmarks.tasks.emoji_captions.variants import VARIANTS
 
-        kind = VARIANTS.get(encoder)
+        kind = VARIANTS.get(encoder or "")
         return self if kind is None else kind()
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:

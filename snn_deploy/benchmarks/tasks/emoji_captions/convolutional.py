@@ -113,7 +113,7 @@ class Convolutional(EmojiQuestions):
             inputs = channels
         return total + self.outputs * _WIDTH
 
-    def head_shapes(self, recipe: Recipe) -> dict[str, list[int]]:
+    def head_shapes(self, encoder: str, recipe: Recipe) -> dict[str, list[int]]:
         shapes: dict[str, list[int]] = {}
         maps = {"head": (_WIDTH, self.outputs)}
         for tower in ("text", "query"):
@@ -234,7 +234,7 @@ class Convolutional(EmojiQuestions):
         )
 
     def check_network(self, network: Deployed, path: object) -> None:
-        missing = [name for name in self.head_shapes(self.recipe) if name not in network.constants]
+        missing = [name for name in self.head_shapes(type(self).encoder, self.recipe) if name not in network.constants]
         if missing:
             raise UsageError("the model lacks linear maps on the host", where=path, found=", ".join(missing))
 

@@ -95,8 +95,7 @@ class DenseRate(EmojiQuestions):
         readings = network.read(engine, tower, raster, -1, lost=lost)
         if readings.raster is None:
             raise RuntimeError("the last layer was to be recorded")
-        first = network.steps - int(_READOUT.counted(network.steps))
-        last = readings.raster[:, first:]
+        last = readings.raster[:, _READOUT.counted(network.steps)]
         return Embedded(last.sum(axis=1, dtype=np.float32), readings)
 
 

@@ -198,7 +198,7 @@ def encoder_arrays(network: CpcNetwork) -> dict[str, NDArray[np.float32]]:
     for index, (layer, norm) in enumerate(zip(convolutions, norms, strict=True)):
         weight, bias = layer.weight.detach(), layer.bias.detach()  # type: ignore[union-attr]
         if isinstance(norm, nn.BatchNorm1d):
-            scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+            scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator,arg-type]
             weight = weight * scale[:, None, None]
             bias = (bias - norm.running_mean) * scale + norm.bias.detach()  # type: ignore[operator]
         found[f"encoder_{index}_kernel"] = weight.numpy().astype(np.float32)

@@ -107,8 +107,7 @@ def logistic_regression(inputs: NDArray[np.float32], labels: NDArray[np.int64]) 
 class _Standardised(nn.Module):
     def __init__(self, mean: NDArray[np.float32], spread: NDArray[np.float32]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(mean))
-        self.register_buffer("spread", torch.from_numpy(spread))
+        self.mean, self.spread = torch.from_numpy(mean), torch.from_numpy(spread)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         scaled: torch.Tensor = (inputs - self.mean) / self.spread

@@ -100,7 +100,7 @@ def _once(row: Choice, seed: int, steps: int, folder: Path) -> dict[str, float]:
         return found
     train, test = windows(_TRAIN, 10), windows(_TEST, 11)
     labels, asked = (np.repeat([1, 0], len(drawn.snr)) for drawn in (train, test))
-    recipe = Recipe(steps=64, tau_syn_inv=1000.0, tau_mem_inv=150.0)
+    recipe = Recipe(steps=65, tau_syn_inv=1000.0, tau_mem_inv=150.0)
     training = CpcTraining(
         latent=row.latent,
         unit_norm=row.unit_norm,

@@ -50,7 +50,7 @@ class ChirpsRecipe(Recipe):
     the conventional network beside them."""
 
     latent: PositiveInt = 64
-    cpc_epochs: PositiveInt = 8
+    cpc_epochs: PositiveInt = 5
     contrast: NonNegativeFloat = 0.0
     reference_epochs: PositiveInt = 6
     cpc_budget: Annotated[float, Field(gt=0)] = 1400.0
@@ -68,7 +68,7 @@ _RECIPE = ChirpsRecipe(
     spike_budget=480.0,
 )
 _CPC = _RECIPE.changed(
-    {"steps": 64, "tau_mem_inv": 150.0, "epochs": 3, "learning_rate": 1e-3, "spike_budget": 700.0}
+    {"steps": 65, "tau_mem_inv": 150.0, "epochs": 2, "learning_rate": 1e-3, "spike_budget": 700.0}
 )
 
 

@@ -17,7 +17,8 @@ _ITEMS = 200
 def energy(strain: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest energy of an eighth of a second, (items,)."""
     power = np.cumsum(np.square(strain, dtype=np.float64), axis=1)
-    return (power[:, _ENERGY_SAMPLES:] - power[:, :-_ENERGY_SAMPLES]).max(axis=1).astype(np.float32)
+    sums = power[:, _ENERGY_SAMPLES:] - power[:, :-_ENERGY_SAMPLES]
+    return np.asarray(sums.max(axis=1), np.float32)
 
 
 def matched_filter(strain: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,8 +5,10 @@ Everything is drawn by numpy; instead of drawn noise, that of a strain file (HDF
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +51,7 @@ def windows(pairs: int, seed: int, strain_file: Path | None = None) -> Windows:
     draw = white_noise if strain_file is None else _recorded(strain_file)
     noise = draw(2 * pairs, rng)
     snr = rng.uniform(*SNR, pairs)
-    mass = np.exp(rng.uniform(*np.log(MASSES), pairs))
+    mass = np.exp(rng.uniform(float(np.log(MASSES[0])), float(np.log(MASSES[1])), pairs))
     end, phase = rng.uniform(0.6, 0.95, pairs), rng.uniform(0, 2 * np.pi, pairs)
     signal = whitened_chirps(mass, end, phase)
     noise[:pairs] += snr[:, None].astype(np.float32) * signal
@@ -104,7 +106,7 @@ def whitened_chirps(
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
-def band_passed(strain: NDArray[np.floating]) -> Floats:
+def band_passed(strain: NDArray[np.floating[Any]]) -> Floats:
     """What of windows (items, samples) lies between 30 and 400 Hz."""
     low, high = BAND_HZ
     inside = (_frequencies() >= low) & (_frequencies() <= high)
@@ -115,7 +117,7 @@ def _frequencies() -> NDArray[np.float64]:
     return np.fft.rfftfreq(SAMPLES, 1 / RATE)
 
 
-def _recorded(path: Path):  # type: ignore[no-untyped-def]
+def _recorded(path: Path) -> Callable[[int, np.random.Generator], Floats]:
     """Draws windows of the whitened noise of a strain file."""
     series = whitened_strain(path)
     loudest = int(np.abs(series).argmax())

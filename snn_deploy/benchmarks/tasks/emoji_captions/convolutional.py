@@ -72,8 +72,8 @@ class Convolutional(EmojiQuestions):
     recipe = ConvRecipe(
         start="ann",
         steps=1,
-        rate_epochs=100,
-        epochs=72,
+        rate_epochs=120,
+        epochs=64,
         batch=128,
         rate_learning_rate=2e-3,
         learning_rate=1e-3,
@@ -83,8 +83,8 @@ class Convolutional(EmojiQuestions):
         tau_syn_inv=1000,
         tau_mem_inv=1000,
         rate_penalty=0,
-        spike_budget=2900,
-        budget_scale=125,
+        spike_budget=3000,
+        budget_scale=1000,
         drop=0.2,
     )
     quick_recipe = recipe.changed({"rate_epochs": 2, "epochs": 1, "paraphrase_steps": _QUICK_STEPS})
@@ -243,8 +243,8 @@ class Sparse(Convolutional):
     """The same shape with at most 1,000 spikes for each drawing."""
 
     encoder = "conv-1k"
-    recipe = Convolutional.recipe.changed({"spike_budget": 740})
-    quick_recipe = Convolutional.quick_recipe.changed({"spike_budget": 740})
+    recipe = Convolutional.recipe.changed({"spike_budget": 740, "budget_scale": 250})
+    quick_recipe = Convolutional.quick_recipe.changed({"spike_budget": 740, "budget_scale": 250})
 
 
 class DenseDirect(Convolutional):

@@ -14,8 +14,17 @@ _DECAYS = "euler, 1 - dt / tau a step (the default), or exponential, exp(-dt / t
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="model.pt, model.safetensors, graph.nir or network.net")],
+    model: Annotated[Path, typer.Argument(help="model.pt, .ckpt, .safetensors, graph.nir or network.net")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The artifact to write.")],
+    build: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="FILE.py:build",
+            help="For a checkpoint of weights alone: the function that builds the module, or (module, input "
+            "shape). Runs the code in that file, in a process of its own.",
+        ),
+    ] = None,
     profile: Annotated[str, typer.Option(help="Hardware profile, a name or a TOML file.")] = "loihi2",
     dt: Annotated[
         float | None, typer.Option(help="Time step in seconds, where the model states none.")
@@ -35,9 +44,23 @@ def convert(
         ),
     ] = None,
     calibration: Annotated[Path | None, typer.Option(help="Spikes to calibrate on (.npz).")] = None,
+    binarise: Annotated[
+        bool, typer.Option("--binarise", help="Count every calibration value above 0 as one spike.")
+    ] = False,
     graded: Annotated[
         int, typer.Option(help="Bits of graded input spikes, where the model states none; 0 is 0/1.")
     ] = 0,
+    decay_groups: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most pairs of time constants a layer, where neurons have their own.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps of a sample, where the model states none: checked at each run."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of generated calibration spikes.")] = 0,
     export_nir: Annotated[Path | None, typer.Option(help="Also write the NIR graph here.")] = None,
     export_net: Annotated[
@@ -66,6 +89,10 @@ def convert(
         graded=graded,
         seed=seed,
         net=export_net is not None,
+        decay_groups=decay_groups,
+        steps=steps,
+        binarise=binarise,
+        model=build,
     )
     artifact = convert_file(model, options, calibration)
     if export_net is not None:
@@ -93,6 +120,15 @@ def quantisation_lines(report: Mapping[str, Any]) -> list[str]:
     for node, level in report["levels"].items():
         error = f"count error {errors[node]:.2%} on calibration" if node in errors else "read-out"
         lines.append(f"  quantised  {node:<24} {report['bits']} bit, level {level}  {error}")
+    for node, shared in report["shared_decays"].items():
+        cost = (
+            ""
+            if shared["count_error"] is None
+            else f", which alone costs a count error of {shared['count_error']:.2%}"
+        )
+        lines.append(
+            f"  decays     {node:<24} {shared['groups']} pairs for the {shared['pairs']} of its neurons{cost}"
+        )
     search = report["search"]
     verdict = "holds" if report["gate"]["passed"] else f"does not hold ({search['stopped']})"
     lines.append(

@@ -50,6 +50,9 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write counts (.npz).")],
     backend: Backend = "fixed",
     spikes: Annotated[bool, typer.Option("--spikes", help="Write the output spike rasters too.")] = False,
+    binarise: Annotated[
+        bool, typer.Option("--binarise", help="Count every value above 0 as one spike (OR of events).")
+    ] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples at a time.")] = None,
     kernel: Kernel = None,
     threads: Threads = None,
@@ -66,7 +69,7 @@ def run(
     """
     from snn_deploy.convert.artifact import Artifact
     from snn_deploy.convert.inputs import read_inputs
-    from snn_deploy.deploy import backends, overflows
+    from snn_deploy.deploy import axes, backends, overflows, silence
     from snn_deploy.deploy.outputs import write_result
     from snn_deploy.deploy.summary import describe_run
     from snn_deploy.engine.result import RunInterrupted
@@ -75,7 +78,8 @@ def run(
     engine = backends.get(backend, **options, timing=timing, gap=gap, lif_reset=lif_reset or None)
     overflows.check_policy(on_wrap, backend, engine.counts_overflows)
     model = Artifact.load(artifact)
-    inputs = read_inputs(spikes_in, model.network)
+    inputs = read_inputs(spikes_in, model.network, binarise=binarise)
+    axes.report(model, inputs)
     samples = len(next(iter(inputs.values())))
     nodes = [node.node for node in model.network.outputs] if spikes else []
     with progress(f"{backend}: {samples} samples", samples) as advance:
@@ -93,6 +97,7 @@ def run(
                 write_result(output, stop.finished, model, spikes=spikes)
             raise
     overflows.report(result, on_wrap)
+    silence.report(result, model)
     write_result(output, result, model, spikes=spikes)
     emit({"output": output, **describe_run(result)}, as_json, _render)
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.calibration import generated_spikes
+from snn_deploy.convert.calibration import generated_calibration
 from snn_deploy.convert.export_net import narrowed
 from snn_deploy.convert.frontends import Source, read_model
+from snn_deploy.convert.frontends.origin import doubt, origin
 from snn_deploy.convert.pipeline import Discretised, prepare
 from snn_deploy.convert.quantise.quantisation import LevelChoice, quantise_network
 from snn_deploy.engine.stepping import Spikes
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _RECORDED_VERSIONS = ("numpy", "nir", "h5py", "torch", "norse")
 #: Options that act on floats.
-_QUANTISING = ("bits", "level", "budget", "graded", "decay")
+_QUANTISING = ("bits", "level", "budget", "graded", "decay", "decay_groups")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Options:
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
+    steps: of a sample, where the model states none: input of another length is then remarked on.
+    decay_groups: most pairs of decay registers a layer; None: as many as a core's tables hold.
+    binarise: of calibration spikes, every value above 0 is one. model: FILE.py:build, the function that
+    builds the module of a checkpoint of weights alone; that file is run.
     """
 
     profile: str = "loihi2"
@@ -60,6 +65,10 @@ class Options:
     graded: int = 0
     seed: int = 0
     net: bool = False
+    decay_groups: int | None = None
+    steps: int | None = None
+    binarise: bool = False
+    model: str | None = None
 
 
 def convert_file(path: Path, options: Options, calibration: Path | None = None) -> Artifact:
@@ -70,14 +79,14 @@ def convert_file(path: Path, options: Options, calibration: Path | None = None) 
     """
     from snn_deploy.convert.inputs import read_inputs
 
-    source = read_model(path, options.dt)
+    source = read_model(path, options.dt, options.model)
     provenance = {**source.provenance, "source": path.name, "sha256": _sha256(path)}
     if source.integers is not None:
         return _taken(source, source.integers, options, provenance, unused=calibration is not None)
     prepared = _prepared(source.graph, options)
     if calibration is None:
         return _artifact(prepared, options, provenance, None)
-    spikes = read_inputs(calibration, prepared.network)
+    spikes = read_inputs(calibration, prepared.network, binarise=options.binarise)
     return _artifact(prepared, options, {**provenance, "calibration": calibration.name}, spikes)
 
 
@@ -92,7 +101,8 @@ def convert_graph(
 
 
 def _prepared(graph: nir.NIRGraph, options: Options) -> Discretised:
-    contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay)
+    contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay, origin(graph))
+    doubt(graph, contract)
     prepared = prepare(graph, contract, options.graded)
     profile = load_profile(options.profile)
     _check_graded(prepared.network.inputs, profile)
@@ -141,7 +151,11 @@ def _taken(
     network = replace(integers, contract=contract, profile=profile.name)
     _check_graded(network.inputs, profile)
     standard = Options()
-    asked = [f"--{name}" for name in _QUANTISING if getattr(options, name) != getattr(standard, name)]
+    asked = [
+        f"--{name.replace('_', '-')}"
+        for name in _QUANTISING
+        if getattr(options, name) != getattr(standard, name)
+    ]
     asked += ["--calibration"] if unused else []
     if asked:
         _log.warning("%s: without effect, the file holds integers already", ", ".join(asked))
@@ -156,7 +170,10 @@ def _artifact(
     calibration: Mapping[str, Spikes] | None,
 ) -> Artifact:
     network = prepared.network
-    spikes = generated_spikes(network, options.seed) if calibration is None else calibration
+    steps = options.steps or provenance.get("steps")
+    if steps is None and calibration is not None:
+        steps = next(iter(calibration.values())).shape[1]
+    spikes = generated_calibration(network, options.seed) if calibration is None else calibration
     profile = load_profile(options.profile)
     integers = quantise_network(
         network,
@@ -166,6 +183,7 @@ def _artifact(
         level=0 if options.net and options.level == "auto" else options.level,
         budget=options.budget,
         generated=calibration is None,
+        decay_groups=options.decay_groups,
     )
     return Artifact(
         integers,
@@ -174,6 +192,7 @@ def _artifact(
             {
                 "calibration": "generated Bernoulli spikes" if calibration is None else "given",
                 **provenance,
+                **({} if steps is None else {"steps": int(steps)}),
                 "seed": options.seed,
                 "versions": _versions(),
             }

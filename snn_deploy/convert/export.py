@@ -16,6 +16,7 @@ import numpy as np
 
 from snn_deploy.convert.lowering import Lowered
 from snn_deploy.convert.lowering.signal import Shape
+from snn_deploy.convert.lowering.transform import spread, widened
 from snn_deploy.network.neurons import MODELS
 
 
@@ -49,7 +50,7 @@ def explicit(node: nir.NIRNode, arriving: Shape, leaving: Shape) -> nir.NIRNode:
     """
     elementwise = type(node).__name__ in MODELS or isinstance(node, nir.Scale | nir.Delay)
     arrays = {
-        key: np.array(np.broadcast_to(value, leaving) if elementwise and np.ndim(value) == 0 else value)
+        key: np.array(spread(value, widened(np.shape(value), leaving)) if elementwise else value)
         for key, value in _parameters(node).items()
     }
     copied: nir.NIRNode = type(node)(**arrays)

@@ -7,8 +7,8 @@ the comparison was not trivial: which layers fired, and how many neurons differe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class Divergence:
 
 @dataclass(frozen=True, eq=False)
 class Membranes:
-    """v of one read-out in two runs, (samples, steps, neurons); further apart than ``within`` is a mismatch."""
+    """v of a read-out in two runs, (samples, steps, neurons); further apart than ``within`` is a mismatch."""
 
     ours: NDArray[Any]
     theirs: NDArray[Any]
@@ -110,14 +110,14 @@ def certify(
     *,
     membranes: Mapping[str, Membranes] | None = None,
     claim: str,
-    cause: str,
+    cause: Callable[[Divergence], str],
     hashes: Mapping[str, str],
     versions: Mapping[str, str],
 ) -> Certificate:
     """Compare rasters uint8 (samples, steps, neurons) of the layers in ``order`` by equality.
 
     membranes: of read-outs, by layer, compared beside their rasters.
-    claim: what equality would mean. cause: the class of cause that a divergence would have.
+    claim: what equality would mean. cause: works out why the first differing spike differs.
     """
     layers = []
     earliest: Divergence | None = None
@@ -127,9 +127,11 @@ def certify(
         if read is not None:
             differ = differ | read.differ
         layers.append(_layer(name, ours[name], int(np.count_nonzero(differ)), read))
-        found = _first(differ, name, cause)
+        found = _first(differ, name)
         if found is not None and (earliest is None or found.step < earliest.step):
             earliest = found
+    if earliest is not None:
+        earliest = replace(earliest, cause=cause(earliest))
     samples, steps = ours[order[0]].shape[:2]
     mismatches = sum(layer.mismatches for layer in layers)
     return Certificate(
@@ -194,10 +196,10 @@ def _layer(name: str, raster: NDArray[np.uint8], mismatches: int, read: Membrane
     return LayerParity(name, neurons, int(np.count_nonzero(raster)), mismatches, distinct, compared)
 
 
-def _first(differ: NDArray[np.bool_], name: str, cause: str) -> Divergence | None:
+def _first(differ: NDArray[np.bool_], name: str) -> Divergence | None:
     per_step = differ.any(axis=(0, 2))
     if not per_step.any():
         return None
     step = int(np.argmax(per_step))
     sample, neuron = np.argwhere(differ[:, step])[0]
-    return Divergence(name, int(neuron), step, int(sample), cause)
+    return Divergence(name, int(neuron), step, int(sample), cause="")

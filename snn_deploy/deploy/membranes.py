@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,15 @@ from numpy.typing import NDArray
 
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.engine.result import RunResult
+
+READINGS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType(
+    {
+        "mean": lambda v: v.mean(axis=1),
+        "last": lambda v: v[:, -1],
+        "maximum": lambda v: v.max(axis=1),
+    }
+)
+"""What a read-out's membranes (samples, steps, neurons) say of each sample, (samples, neurons)."""
 
 
 def in_model_units(result: RunResult, artifact: Artifact) -> RunResult:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.convert.calibration import generated_spikes
 from snn_deploy.deploy import backends
-from snn_deploy.deploy.certificate import Certificate, Membranes, certify, hash_spikes
+from snn_deploy.deploy.backends.base import Backend
+from snn_deploy.deploy.certificate import Certificate, Divergence, Membranes, certify, hash_spikes
 from snn_deploy.deploy.membranes import unit_of
 from snn_deploy.engine.chunks import Progress
+from snn_deploy.engine.fixed import retrace
 from snn_deploy.engine.inputs import InputSpikes, checked_inputs
 from snn_deploy.engine.result import RunResult
 from snn_deploy.errors import UsageError, VerificationMismatch
+from snn_deploy.network.quantised import QuantisedNetwork
 from snn_deploy.network.schedule import depths
 
 #: Neuron-steps that generated input covers at least.
@@ -68,7 +74,7 @@ def compare(
         order,
         membranes=membranes,
         claim=reference.claim,
-        cause=reference.cause,
+        cause=lambda first: _cause(network, reference, first, {**spikes, **ours.spikes}),
         hashes=MappingProxyType({**artifact.hashes, "input": hash_spikes(spikes)}),
         versions=MappingProxyType({**ours.versions, **theirs.versions}),
     )
@@ -88,3 +94,23 @@ def _membranes(artifact: Artifact, ours: RunResult, theirs: RunResult) -> dict[s
         one = unit_of(artifact, output.node)
         found[output.node] = Membranes(own, other * one, one)
     return found
+
+
+def _cause(
+    network: QuantisedNetwork, reference: Backend, first: Divergence, rasters: Mapping[str, NDArray[Any]]
+) -> str:
+    """Why a spike differs: what an exact reference says of itself; else what the neuron's integers did.
+
+    rasters: those of ``fixed`` and of the inputs, (samples, steps, neurons) by node.
+    """
+    if reference.exact:
+        return reference.cause
+    population, place = retrace.place_of(network, first.layer, first.neuron)
+    before = {
+        name: raster[first.sample : first.sample + 1, : first.step + 1] for name, raster in rasters.items()
+    }
+    arriving = retrace.drive(network, population, place, before)
+    if retrace.wraps(population, place, arriving):
+        return "wrap"
+    _, clipped = retrace.membrane(population, place, arriving, before[first.layer][0, :, first.neuron])
+    return "saturation" if clipped else reference.cause

@@ -87,7 +87,10 @@ def _violations(node: Input, values: NDArray[Any]) -> list[Violation]:
     else:
         bad = (values != 0) & (values != 1)
         what, allowed = "spikes must be 0 or 1", "0 and 1"
-        remedy = "Rate-code real values first (snn_deploy.train.coding), or convert with graded input."
+        remedy = (
+            "Counts of events: take their OR, frames > 0 (--binarise), or convert with --graded to keep the "
+            "counts. Real values: rate-code them first (snn_deploy.train.coding)."
+        )
     if np.any(bad):
         found = f"{values[bad].flat[0]} ({np.count_nonzero(bad)} values)"
         return [Violation(what, where=name, found=found, allowed=allowed, remedy=remedy)]

@@ -70,22 +70,25 @@ def _layer_formats(layers: tuple[Layer, ...], formats: Integers) -> list[Finding
 
 
 def _span(name: str, span: Span, uses: list[tuple[str, int]], remedy: str, note: str = "") -> list[Finding]:
-    """The worst value against a span: its largest, unless one lies below the span.
+    """The value nearest to its end of a span, or furthest beyond: the largest, or where some are negative
+    the smallest.
 
     A note of REGISTER says that the last value is as good as the first, so that it is never tight.
     """
     if not uses:
         return []
     lowest, highest = min(uses, key=lambda pair: pair[1]), max(uses, key=lambda pair: pair[1])
-    below = lowest[1] < span.low
-    where, used = lowest if below else highest
-    verdict = "over" if below else judge(used, span.high)
+    (where, used), bound, verdict = highest, span.high, judge(highest[1], span.high)
+    if lowest[1] < span.low:
+        (where, used), bound, verdict = lowest, span.low, "over"
+    elif lowest[1] < 0 and verdict != "over" and lowest[1] / span.low >= used / max(span.high, 1):
+        (where, used), bound, verdict = lowest, span.low, judge(-lowest[1], -span.low)
     return [
         Finding(
             name,
             where,
             used,
-            span.low if below else span.high,
+            bound,
             "" if span.unit == "1" else span.unit,
             "ok" if verdict == "tight" and note == REGISTER else verdict,
             remedy=f"{remedy} Allowed: {span.low} to {span.high}.",

@@ -58,8 +58,11 @@ class Contract:
         dt: float | None = None,
         reset: str | None = None,
         decay: str | None = None,
+        origin: object = None,
     ) -> Contract:
         """Build the contract from NIR metadata, flags taking precedence; without either, decays are Euler's.
+
+        origin: what is known of the graph's writer, to be said where the time step is missing.
 
         Raises ModelNotSupported with all that is missing, and all that asks for semantics that Loihi lacks.
         A flag that the metadata does not bear out is logged as a warning.
@@ -67,7 +70,7 @@ class Contract:
         stated_dt = _stated("dt", metadata.get("dt"), dt)
         stated_reset: Any = _stated("reset", _text(metadata.get("reset")), reset)
         stated_decay: Any = _text(metadata.get("decay", "euler")) if decay is None else decay
-        violations = [*_dt_violations(stated_dt), *_reset_violations(stated_reset)]
+        violations = [*_dt_violations(stated_dt, origin), *_reset_violations(stated_reset)]
         if stated_decay not in get_args(Decay):
             violations.append(
                 Violation("this decay is not known", "decay", str(stated_decay), " or ".join(get_args(Decay)))
@@ -93,14 +96,18 @@ _ONLY: dict[str, Any] = {
 }
 
 
-def _dt_violations(dt: Any) -> list[Violation]:
+def _dt_violations(dt: Any, origin: object) -> list[Violation]:
     if dt is None:
+        known = origin or (
+            "what wrote it is not known: pass --dt, the step with which the time constants were written. It "
+            "need not be that of the training: exporters of networks that count steps take one of their own."
+        )
         return [
             Violation(
                 "the time step is not stated",
                 where="graph metadata 'dt'",
                 allowed="seconds > 0",
-                remedy="NIR carries no time step: pass --dt, that of the training (often 1e-3).",
+                remedy=f"NIR carries no time step, and {known}",
             )
         ]
     try:

@@ -115,7 +115,7 @@ def _front_end() -> dict[str, Any]:
     """What this package's own front end writes of the modules that tests/equivalence/test_norse.py runs."""
     import torch
 
-    from snn_deploy.convert.frontends.norse.graph.walk import to_nir
+    from snn_deploy.convert.frontends.modules.walk import from_torch
     from tests.equivalence.test_norse import MODELS, READ_OUTS, TIME, sequence
 
     made = {name: (make(), {"input": shape}) for name, (make, shape) in (MODELS | TIME).items()}
@@ -123,7 +123,7 @@ def _front_end() -> dict[str, Any]:
     written = set()
     for module, shape in made.values():
         torch.manual_seed(0)
-        written |= _primitives(to_nir(module.eval(), shape))
+        written |= _primitives(from_torch(module.eval(), shape))
     note = "snn-deploy's own front end for Norse modules and checkpoints"
     graphs = {
         "front end": {"outcome": "exact", "primitives": sorted(written), "note": f"{len(made)} modules"}

@@ -34,6 +34,33 @@ def test_spikes_are_flattened(tmp_path):
     np.testing.assert_array_equal(read["a"], spikes.reshape(5, 7, 6))
 
 
+def test_events_that_were_counted_are_binarised_on_demand(tmp_path):
+    """OR of the events of a step; graded input keeps its values."""
+    frames = np.random.default_rng(1).poisson(0.7, (4, 6, 2, 3)) - 1.0
+    path = npz(tmp_path, spikes=frames)
+    assert frames.max() > 1 and frames.min() < 0
+    np.testing.assert_array_equal(
+        read_inputs(path, ONE, binarise=True)["a"], (frames > 0).reshape(4, 6, 6).astype(np.uint8)
+    )
+    values = np.random.default_rng(0).integers(-128, 128, (3, 4, 4))
+    path = npz(tmp_path, **{"graded.a": values, "spikes.b": 3 * np.ones((3, 4, 2))})
+    read = read_inputs(path, GRADED, binarise=True)
+    np.testing.assert_array_equal(read["a"], values)
+    np.testing.assert_array_equal(read["b"], np.ones((3, 4, 2)))
+
+
+def test_counts_of_events_say_what_can_be_done(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        read_inputs(npz(tmp_path, spikes=np.full((1, 2, 2, 3), 3)), ONE)
+    for way in ("frames > 0", "--binarise", "--graded", "rate-code"):
+        assert way in caught.value.violations[0].remedy
+
+
+def test_binarising_leaves_what_is_no_number_to_be_refused(tmp_path):
+    with pytest.raises(UsageError, match="found nan"):
+        read_inputs(npz(tmp_path, spikes=np.full((1, 2, 2, 3), np.nan)), ONE, binarise=True)
+
+
 def test_graded_input_keeps_sign_and_size_and_a_missing_input_is_silent(tmp_path):
     values = np.random.default_rng(0).integers(-128, 128, (3, 4, 4))
     read = read_inputs(npz(tmp_path, **{"graded.a": values}), GRADED)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from snn_deploy.convert.frontends.modules.walk import from_torch
 from snn_deploy.convert.frontends.norse import import_norse
-from snn_deploy.convert.frontends.norse.graph.walk import to_nir
 from snn_deploy.convert.pipeline import prepare
 from snn_deploy.engine import float as float_engine
 from snn_deploy.network.contract import Contract
@@ -234,7 +234,7 @@ def norse_run(module, raster, *, whole=False):
 
 def own_run(module, shape, raster):
     """The same by way of NIR and the float engine: rasters of spiking outputs, membranes of read-outs."""
-    graph = to_nir(module, {"input": shape})
+    graph = from_torch(module, {"input": shape})
     network = prepare(graph, Contract.resolve(graph.metadata)).network
     (output,) = network.outputs
     population = next(p for p in network.populations if p.name == output.node)

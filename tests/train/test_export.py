@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from snn_deploy.convert.frontends.norse.graph.walk import to_nir  # noqa: E402
+from snn_deploy.convert.frontends.modules.walk import from_torch  # noqa: E402
 from snn_deploy.convert.pipeline import prepare  # noqa: E402
 from snn_deploy.engine import float as float_engine  # noqa: E402
 from snn_deploy.network.contract import Contract  # noqa: E402
@@ -57,7 +57,7 @@ def test_the_float_engine_fires_the_spikes_of_the_unroll(kind, seed):
         assert norm.running_mean.abs().max() > 1e-3
         assert (norm.running_var - 1).abs().max() > 0.05
         assert (norm.weight - 1).abs().max() > 1e-3
-    graph = to_nir(module, {"a": shape})
+    graph = from_torch(module.towers, {"a": shape})
     network = prepare(graph, Contract.resolve(graph.metadata)).network
     run = float_engine.run(network, {"a": raster.reshape(*raster.shape[:2], -1)})
     spiking = [population.name for population in network.populations if population.spiking]

@@ -1,4 +1,8 @@
-"""One front end a source format; each yields a NIR graph. To add one, write its module and name it here."""
+"""One front end a source; each yields a NIR graph.
+
+Files are read by the module that their suffix names in ``_READERS``. Modules of a framework are walked by the
+file or folder that bears its package's name, which nothing lists (:mod:`.modules.walk`).
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,12 @@ if TYPE_CHECKING:
 
     from snn_deploy.network.quantised import QuantisedNetwork
 
-_READERS = {
-    ".nir": "snn_deploy.convert.frontends.nir_file:read_source",
-    ".pt": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
-    ".pth": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
-    ".safetensors": "snn_deploy.convert.frontends.norse.graph.walk:read_source",
+#: Suffix -> module whose ``read_source`` reads such files, and what it takes beside the path.
+_READERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    ".nir": ("nir_file", ()),
+    ".net": ("lavadl", ("dt",)),
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".safetensors"), ("pytorch", ("dt", "model"))),
 }
-#: Formats that count in steps: their readers also take the seconds of one, or None.
-_STEP_READERS = {".net": "snn_deploy.convert.frontends.lavadl:read_source"}
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,22 @@ class Source:
     integers: QuantisedNetwork | None = None
 
 
-def read_model(path: Path, dt: float | None = None) -> Source:
+def read_model(path: Path, dt: float | None = None, model: str | None = None) -> Source:
     """Read a model file by its suffix; raises UsageError for a suffix that no front end knows.
 
-    dt: seconds of a step, for formats that count in steps.
+    dt: seconds of a step, for formats that count in steps. model: ``FILE.py:build``, the function that builds
+    the module, for checkpoints that hold weights alone: that file is run.
     """
     path = existing_file(path, "model file")
-    readers = {**_READERS, **_STEP_READERS}
-    if path.suffix not in readers:
+    if path.suffix not in _READERS:
         raise UsageError(
-            "no front end reads this file", where=path, found=path.suffix, allowed=", ".join(readers)
+            "no front end reads this file", where=path, found=path.suffix, allowed=", ".join(_READERS)
         )
-    module, _, function = readers[path.suffix].partition(":")
-    read: Callable[..., Source] = getattr(import_module(module), function)
-    return read(path, dt) if path.suffix in _STEP_READERS else read(path)
+    module, takes = _READERS[path.suffix]
+    if model is not None and "model" not in takes:
+        suffixes = ", ".join(suffix for suffix, (_, options) in _READERS.items() if "model" in options)
+        raise UsageError(
+            "a file of this kind describes its model", where=path, found="--model", allowed=suffixes
+        )
+    read: Callable[..., Source] = import_module(f"{__name__}.{module}").read_source
+    return read(path, **{key: value for key, value in (("dt", dt), ("model", model)) if key in takes})

@@ -139,6 +139,45 @@ def r_of_one_over_dt(graph: nir.NIRGraph, contract: Contract) -> nir.NIRGraph:
     return nir.NIRGraph(nodes, list(graph.edges), metadata=dict(graph.metadata or {}), type_check=False)
 
 
+@quirk("Norse, snnTorch", "1.1.0, 1.0.0", "repair")
+def batch_axis_left_over(graph: nir.NIRGraph, contract: Contract) -> nir.NIRGraph:
+    """A batch axis of size 1 left over in an Input's shape, where the next node takes one dimension less.
+
+    A Flatten that counts its dimensions from a batch axis counts them without it then.
+    """
+    nodes = dict(graph.nodes)
+    for name, node in graph.nodes.items():
+        shape = tuple(np.atleast_1d(node.input_type["input"]).tolist()) if isinstance(node, nir.Input) else ()
+        after = [graph.nodes[target] for source, target in graph.edges if source == name]
+        if len(shape) < 2 or shape[0] != 1 or not any(_rank(other) == len(shape) - 1 for other in after):
+            continue
+        _log.warning(
+            "%s: shape %s begins with a batch axis of size 1 that an exporter left over: read as %s",
+            name,
+            shape,
+            shape[1:],
+        )
+        nodes[name] = nir.Input({"input": np.array(shape[1:])})
+        nodes[name].metadata = dict(node.metadata or {})
+    if nodes == graph.nodes:
+        return graph
+    for name, node in graph.nodes.items():
+        stated = np.atleast_1d(node.input_type["input"]) if isinstance(node, nir.Flatten) else np.zeros(0)
+        if len(stated) > 1 and stated[0] == 1 and node.start_dim > 0:
+            end = node.end_dim - 1 if node.end_dim > 0 else node.end_dim
+            nodes[name] = nir.Flatten({"input": stated[1:]}, node.start_dim - 1, end)
+    return nir.NIRGraph(nodes, list(graph.edges), metadata=dict(graph.metadata or {}), type_check=False)
+
+
+def _rank(node: Any) -> int | None:
+    """How many dimensions a node takes, None where it takes any."""
+    if isinstance(node, nir.Conv2d | nir.SumPool2d | nir.AvgPool2d):
+        return 3
+    if isinstance(node, nir.Conv1d):
+        return 2
+    return 1 if isinstance(node, nir.Linear | nir.Affine) else None
+
+
 @quirk("Norse", "1.1.0", "refusal")
 def modules_left_as_none(graph: nir.NIRGraph, contract: Contract) -> Iterator[tuple[str, str]]:
     """None in the place of modules that the exporter does not know."""

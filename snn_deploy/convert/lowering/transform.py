@@ -68,6 +68,35 @@ def require_shape(signal: Signal, shape: Sequence[int], name: str) -> None:
         )
 
 
+def widened(stated: tuple[int, ...], arriving: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of element-wise parameters behind ``arriving``: their dimensions of size 1 take any size.
+
+    Where the parameters fit in no such way, their own shape.
+    """
+    kept = stated
+    while len(kept) > len(arriving) and kept[0] == 1:
+        kept = kept[1:]
+    wide = len(kept) <= len(arriving) and all(
+        n in (1, size) for n, size in zip(kept[::-1], arriving[::-1], strict=False)
+    )
+    return arriving if wide else stated
+
+
+def spread(values: Any, shape: tuple[int, ...]) -> FloatArray:
+    """Element-wise parameters as one value for each place of ``shape``, which :func:`widened` has found."""
+    array = np.asarray(values)
+    while array.ndim > len(shape) and array.shape[0] == 1:
+        array = array[0]
+    return np.broadcast_to(array, shape)
+
+
+def elementwise(values: FloatArray, signal: Signal, name: str) -> FloatArray:
+    """Parameters that act on each line of a signal, as (lines,); refused where they do not fit it."""
+    shape = widened(values.shape, signal.shape)
+    require_shape(signal, shape, name)
+    return spread(values, shape).reshape(-1)
+
+
 def numbers(values: Any, name: str, field: str) -> FloatArray:
     """A field as float64, refused where it is empty."""
     array = frozen(values, np.float64)

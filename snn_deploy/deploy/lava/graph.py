@@ -178,13 +178,11 @@ class _Relays:
 
 def _neurons(population: QuantisedPopulation, plan: Plan) -> Process:
     depth = plan.depth[population.name]
-    scalars = {
-        "neurons": population.neurons * plan.copies,
-        "du": population.du,
-        "dv": population.dv,
-        "vth": population.vth,
-    }
-    arrays = {"bias_mant": population.bias_mant, "bias_exp": population.bias_exp}
+    scalars = {"neurons": population.neurons * plan.copies}
+    arrays: dict[str, AnyArray] = {"bias_mant": population.bias_mant, "bias_exp": population.bias_exp}
+    for key in ("du", "dv", "vth"):
+        value = getattr(population, key)  # an array where populations were merged
+        (arrays if isinstance(value, np.ndarray) else scalars)[key] = value
     if plan.chunks > 1:
         scalars |= {"reset_interval": plan.interval, "reset_offset": depth + 1}
         return Process(population.name, "LIFReset", scalars, _tiled(arrays, plan.copies))

@@ -18,7 +18,8 @@ from snn_deploy.engine.fixed.bounds import bounds, graded_sum_leaves_int32
 from snn_deploy.engine.fixed.prepared import NO_RESETS, Reset, Resets
 from snn_deploy.engine.result import Overflows, events
 from snn_deploy.engine.stepping import State, simulate
-from snn_deploy.network.connections import Connection, Dense, synapses
+from snn_deploy.engine.windows import convolved
+from snn_deploy.network.connections import Connection, Conv2d, Dense, synapses
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 
 # Lava's numbers and laws once more, apart from network/integers.py, so that each is checked by the other
@@ -122,7 +123,9 @@ class FixedSynapses:
 
     def apply(self, spikes: NDArray[Any]) -> NDArray[np.float64]:
         total: NDArray[np.float64]
-        if isinstance(self._matrix, np.ndarray):
+        if isinstance(self._matrix, Conv2d):
+            total = convolved(self._matrix, spikes.astype(np.float64))
+        elif isinstance(self._matrix, np.ndarray):
             total = (spikes.astype(self._matrix.dtype) @ self._matrix).astype(np.float64)
         else:
             total = np.asarray((self._matrix @ spikes.T.astype(np.float64)).T)
@@ -176,7 +179,10 @@ class Golden:
 
 
 def _exact_matrix(connection: Connection, message_bits: int) -> Any:
-    """W transposed for a row of spikes, in the narrowest float whose sums are exact; or W as CSR."""
+    """W transposed for a row of spikes, in the narrowest float whose sums are exact; or W as CSR; or the
+    convolution itself."""
+    if isinstance(connection, Conv2d):
+        return connection
     if not isinstance(connection, Dense):
         return synapses(connection).astype(np.float64)
     weight = np.asarray(connection.weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -134,3 +135,45 @@ def test_time_constants_below_dt_say_what_spoils_them() -> None:
     (violation,) = refused.value.violations
     assert violation.where == "n1" and "shorter than one time step" in violation.what
     assert violation.remedy.startswith("Lower --dt") and "call it with dt=1.0" in violation.remedy
+
+
+def _behind_an_input(shape: tuple[int, ...], taken: tuple[int, ...]) -> nir.NIRGraph:
+    """An Input of ``shape``, a layer that takes ``taken``, and a Flatten that counts the batch."""
+    rng = np.random.default_rng(0)
+    if len(taken) == 3:
+        layer: nir.NIRNode = nir.Conv2d(
+            taken[1:], rng.normal(0.2, 0.4, (3, taken[0], 3, 3)), 1, 1, 1, 1, np.zeros(3)
+        )
+        sent: tuple[int, ...] = (3, *taken[1:])
+    elif len(taken) == 2:
+        layer = nir.Conv1d(taken[1], rng.normal(0.2, 0.4, (3, taken[0], 3)), 1, 1, 1, 1, np.zeros(3))
+        sent = (3, taken[1])
+    else:
+        layer, sent = nir.Linear(rng.normal(0.2, 0.5, (8, taken[0]))), (8,)
+    neurons = nir.IF(np.ones(sent), np.ones(sent), np.zeros(sent))
+    batched = (1, *sent) if len(shape) > len(taken) else sent
+    flat = nir.Flatten({"input": np.array(batched)}, len(batched) - len(sent), -1)
+    size = int(np.prod(sent))
+    last = nir.IF(np.ones(5), np.ones(5), np.zeros(5))
+    nodes = {
+        "input": nir.Input(np.array(shape)), "layer": layer, "neurons": neurons, "flat": flat,
+        "out": nir.Linear(rng.normal(0.0, 0.5, (5, size))), "last": last, "output": nir.Output(np.array([5])),
+    }  # fmt: skip
+    names = list(nodes)
+    return nir.NIRGraph(nodes, list(pairwise(names)), type_check=False)
+
+
+@pytest.mark.parametrize("taken", [(2, 5, 6), (1, 5, 6), (2, 7), (6,), (1,)])
+def test_a_batch_axis_that_was_left_over_is_named_and_taken_off(
+    taken: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    raster = Draw(3).spikes(2, 60, (int(np.prod(taken)),), 0.4)
+    with caplog.at_level(logging.WARNING):
+        plain = prepare(_behind_an_input(taken, taken), Contract(DT)).network
+    assert "batch axis" not in caplog.text
+    found = prepare(_behind_an_input((1, *taken), taken), Contract(DT)).network
+    assert f"{(1, *taken)} begins with a batch axis of size 1" in caplog.text
+    assert found.inputs[0].shape == taken
+    one, two = (float_engine.run(net, {"input": raster}).rasters["last"] for net in (plain, found))
+    assert 0.01 < one.mean() < 0.99
+    np.testing.assert_array_equal(one, two)

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from snn_deploy.convert.frontends.modules.walk import from_torch
 from snn_deploy.convert.frontends.norse import import_norse
-from snn_deploy.convert.frontends.norse.graph.walk import to_nir
 from snn_deploy.errors import UsageError
 from snn_deploy.network.arrays import FloatArray, IntArray, SpikeArray
 from snn_deploy.train.unroll import unroll
@@ -45,7 +45,7 @@ def train_classifier(
         torch.manual_seed(seed)
         module = _build(inputs, hidden, outputs, recurrent)
         _fit(module, torch.from_numpy(np.ascontiguousarray(spikes)), torch.from_numpy(labels), epochs)
-    return to_nir(module, {"input": inputs})
+    return from_torch(module, {"input": inputs})
 
 
 def _build(inputs: int, hidden: int, outputs: int, recurrent: bool) -> nn.Sequential:
@@ -120,7 +120,7 @@ def train_chain(
                 held_out = torch.arange(kept, len(spikes))
                 right = (logits(held_out).argmax(dim=1) == classes[held_out]).double().mean()
             if float(right) > accuracy:
-                return to_nir(module, {"input": spikes.shape[2]})
+                return from_torch(module, {"input": spikes.shape[2]})
     raise UsageError(
         f"{_MOST_EPOCHS} epochs do not reach the accuracy",
         where="train_chain",

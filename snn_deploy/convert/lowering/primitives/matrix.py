@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import nir
-import numpy as np
 
 from snn_deploy.convert.compose import scale_rows
 from snn_deploy.convert.lowering.signal import Signal
-from snn_deploy.convert.lowering.transform import numbers, require_shape, transform
+from snn_deploy.convert.lowering.transform import elementwise, numbers, require_shape, transform
 from snn_deploy.errors import ModelNotSupported
 from snn_deploy.network.arrays import FloatArray
 from snn_deploy.network.connections import Dense
@@ -37,9 +36,7 @@ def _(node: nir.Affine, name: str, signal: Signal, contract: Contract) -> Signal
 @transform.register
 def _(node: nir.Scale, name: str, signal: Signal, contract: Contract) -> Signal:
     scale = numbers(node.scale, name, "scale")
-    if scale.ndim:
-        require_shape(signal, scale.shape, name)
-    gain = np.broadcast_to(scale.reshape(-1), (signal.size,))
+    gain = elementwise(scale, signal, name)
     bias = None if signal.bias is None else gain * signal.bias
     return signal.mapped(lambda connection: scale_rows(connection, gain), name, bias)
 

@@ -15,6 +15,7 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import block_diag, csr_matrix
 
+from snn_deploy.deploy.lava.worker.processes.own_decays import LIFOwnDecays, LIFResetOwnDecays
 from snn_deploy.deploy.lava.worker.processes.probe import Probe
 from snn_deploy.deploy.lava.worker.processes.sink import Sink
 from snn_deploy.deploy.lava.worker.processes.source import Source
@@ -83,11 +84,11 @@ def read_ring_buffers(folder: Path, processes: list[Spec], built: Mapping[str, A
 def _lif(_: Path, spec: Spec, arrays: Arrays) -> Any:
     reset = {key: spec[key] for key in ("reset_interval", "reset_offset") if key in spec}
     process = LIFReset if reset else LIF
+    if "du" in arrays:
+        process = LIFResetOwnDecays if reset else LIFOwnDecays
     return process(
         shape=(spec["neurons"],),
-        du=spec["du"],
-        dv=spec["dv"],
-        vth=spec["vth"],
+        **{key: spec[key] for key in ("du", "dv", "vth") if key in spec},
         name=spec["name"],
         **arrays,
         **reset,

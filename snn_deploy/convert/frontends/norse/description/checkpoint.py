@@ -29,7 +29,10 @@ _HEADER_LIMIT = 100_000_000
 """Bytes of a safetensors header, the limit of the format's own reader."""
 _OLDEST_TORCH = (2, 10)
 """Older weights_only readers can be made to run code (CVE-2025-32434, CVE-2026-24747)."""
-_SAVE_AGAIN = "Save the model again with snn_deploy's save_checkpoint, or with 'snn-deploy train'."
+_SAVE_AGAIN = (
+    "Save a Norse model with snn_deploy.save_model; of any other, torch.save its state_dict() and pass "
+    "--model FILE.py:build, or write nir.write('model.nir', snn_deploy.from_torch(module, inputs))."
+)
 
 
 def save_checkpoint(path: str | os.PathLike[str], module: Towers, config: Config) -> None:
@@ -88,6 +91,31 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Towers, Config]:
 
 
 def _read_zip(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
+    content = torch_content(source)
+    if not isinstance(content, dict) or set(content) != {"config", "state_dict"}:
+        raise ModelNotSupported(
+            "weights alone do not say how the neurons behave",
+            where=str(source),
+            found=f"keys {sorted(map(str, content))[:8]}"
+            if isinstance(content, dict)
+            else type(content).__name__,
+            allowed="a checkpoint of this package, which describes its neurons",
+            remedy="Say how the module is built, --model FILE.py:build, which runs that file; or save a "
+            "Norse model with snn_deploy.save_model.",
+        )
+    import torch
+
+    state = content["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ModelNotSupported("state_dict is not a dictionary of tensors", where=str(source))
+    return content["config"], {str(name): value for name, value in state.items()}
+
+
+def torch_content(source: Path) -> Any:
+    """What a ``.pt`` file of torch holds; nothing stored in it is executed.
+
+    Raises UnsafeFile for anything that is damaged or could run code, BackendUnavailable without a safe torch.
+    """
     _check_zip(source)
     import_norse()
     import torch
@@ -102,7 +130,7 @@ def _read_zip(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
             remedy="Upgrade torch, or store the model as .safetensors.",
         )
     try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
+        return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnsafeFile(
             "the checkpoint holds more than weights and plain values, and is not opened",
@@ -117,21 +145,6 @@ def _read_zip(source: Path) -> tuple[object, dict[str, torch.Tensor]]:
             found=f"{type(error).__name__} {str(error).strip().partition(chr(10))[0]}".strip(),
             remedy=_SAVE_AGAIN,
         ) from error
-    if not isinstance(content, dict) or set(content) != {"config", "state_dict"}:
-        found = (
-            f"keys {sorted(map(str, content))[:8]}" if isinstance(content, dict) else type(content).__name__
-        )
-        raise ModelNotSupported(
-            "not a checkpoint of this package: weights alone do not say how the neurons behave",
-            where=str(source),
-            found=found,
-            allowed="a dictionary of config and state_dict",
-            remedy=_SAVE_AGAIN,
-        )
-    state = content["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ModelNotSupported("state_dict is not a dictionary of tensors", where=str(source))
-    return content["config"], {str(name): value for name, value in state.items()}
 
 
 def _refusal(error: Exception) -> str:
@@ -194,6 +207,21 @@ def read_safetensors(source: Path, key: str = "config") -> tuple[object, dict[st
 
     Raises UnsafeFile where the file is damaged, ModelNotSupported where its header has no ``key``.
     """
+    state, text = safetensors_content(source, key)
+    if text is None:
+        raise ModelNotSupported(
+            f"weights alone do not say how the neurons behave: the header holds no {key}",
+            where=str(source),
+            remedy=_SAVE_AGAIN,
+        )
+    try:
+        return json.loads(text), state
+    except ValueError as error:
+        raise UnsafeFile(f"the {key} is no JSON", where=str(source), found=str(error)) from error
+
+
+def safetensors_content(source: Path, key: str) -> tuple[dict[str, torch.Tensor], str | None]:
+    """The tensors of a safetensors file, and the text under ``key`` in its header, or None."""
     with source.open("rb") as file:
         head = file.read(9)
     size = int.from_bytes(head[:8], "little")
@@ -213,16 +241,7 @@ def read_safetensors(source: Path, key: str = "config") -> tuple[object, dict[st
             found=str(error),
             remedy="Copy it again, or train again.",
         ) from error
-    if text is None:
-        raise ModelNotSupported(
-            f"not a checkpoint of this package: its header holds no {key}",
-            where=str(source),
-            remedy=_SAVE_AGAIN,
-        )
-    try:
-        return json.loads(text), state
-    except ValueError as error:
-        raise UnsafeFile(f"the {key} is no JSON", where=str(source), found=str(error)) from error
+    return state, text
 
 
 def _read_config(document: object, where: str) -> Config:

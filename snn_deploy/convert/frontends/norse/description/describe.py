@@ -23,6 +23,8 @@ from snn_deploy.errors import ModelNotSupported
 if TYPE_CHECKING:
     from torch import nn
 
+_OTHERWISE = "Export the model to NIR instead: nir.write('model.nir', snn_deploy.from_torch(module, inputs))."
+
 _SPECS: dict[str, type[Layer]] = {
     spec.model_fields["type"].default: spec for spec in (*get_args(TORCH_LAYERS), *get_args(NEURONS))
 }
@@ -36,7 +38,7 @@ def save_model(
     inputs: name of the one input, and its width or shape without time and batch. about: further fields of
     :class:`Config`, such as ``task`` and ``seed``.
     Raises ModelNotSupported with every module that a checkpoint cannot describe. Such a model can be
-    exported to NIR instead: ``walk.to_nir`` and ``nir_file.write_graph``.
+    exported to NIR instead: ``snn_deploy.from_torch`` and ``nir.write``.
     """
     from snn_deploy.convert.frontends.norse.description.modules import build
 
@@ -57,7 +59,7 @@ def describe(module: nn.Module, inputs: Mapping[str, int | Shape], **about: Any)
         raise ModelNotSupported(
             "a checkpoint holds one SequentialState behind one input",
             found=f"{type(module).__name__}, {len(inputs)} input(s)",
-            remedy="Export the model to NIR instead: walk.to_nir and nir_file.write_graph.",
+            remedy=_OTHERWISE,
         )
     ((name, stated),) = inputs.items()
     shape = (stated,) if isinstance(stated, int) else tuple(stated)
@@ -88,7 +90,7 @@ def _describe(module: nn.Module, shape: Shape, where: str) -> Any:
             where=where,
             found=type(module).__name__,
             allowed=", ".join(sorted(_SPECS)),
-            remedy="Export the model to NIR instead: walk.to_nir and nir_file.write_graph.",
+            remedy=_OTHERWISE,
         )
     try:
         described = spec(**spec.fields_of(module, shape))

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from snn_deploy.convert.frontends import read_model
+from snn_deploy.convert.frontends.modules.walk import from_torch
 from snn_deploy.convert.frontends.norse import import_norse
 from snn_deploy.convert.frontends.norse.description.checkpoint import load_checkpoint
 from snn_deploy.convert.frontends.norse.description.config import Config
 from snn_deploy.convert.frontends.norse.description.describe import describe, save_model
-from snn_deploy.convert.frontends.norse.graph.walk import to_nir
 from snn_deploy.errors import ModelNotSupported
 from tests.equivalence.test_norse import MODELS, READ_OUTS, sequence
 
@@ -47,7 +47,7 @@ def test_a_saved_model_is_the_same_network(tmp_path, name, suffix):
     path = tmp_path / f"model{suffix}"
     config = save_model(path, module, {"input": shape}, task="a test", seed=3)
     read = read_model(path)
-    same(to_nir(module, {"input": shape}), read.graph, rtol=1e-6, atol=1e-7)  # stored in float32
+    same(from_torch(module, {"input": shape}), read.graph, rtol=1e-6, atol=1e-7)  # stored in float32
     assert read.provenance["task"] == "a test" and read.graph.metadata["dt"] == config.dt
     again = tmp_path / f"again{suffix}"
     save_model(again, load_checkpoint(path)[0].tower("input"), {"input": shape}, task="a test", seed=3)
@@ -59,7 +59,7 @@ def test_read_outs_are_saved_too(tmp_path, name):
     module = sequence(nn.Linear(4, 7), READ_OUTS[name]()).eval()
     save_model(tmp_path / "m.pt", module, {"input": 4})
     read = read_model(tmp_path / "m.pt").graph
-    same(to_nir(module, {"input": 4}), read, rtol=1e-6, atol=1e-7)
+    same(from_torch(module, {"input": 4}), read, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize(

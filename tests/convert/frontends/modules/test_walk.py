@@ -1,4 +1,4 @@
-"""What the Norse front end refuses, with the path of the module and the reason."""
+"""What the walk over modules refuses, with the path of the module and the reason."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from snn_deploy.convert.frontends.modules.walk import from_torch, supported
 from snn_deploy.convert.frontends.norse import import_norse
-from snn_deploy.convert.frontends.norse.graph.walk import supported, to_nir
 from snn_deploy.errors import ModelNotSupported
 
 norse = import_norse()
@@ -78,6 +78,10 @@ def hooked():
     return module
 
 
+def halve(z, v, v_reset, v_th):
+    return v / (1 + z)
+
+
 def box(**values):
     return norse.LIFBoxCell(norse.LIFBoxParameters(**values))
 
@@ -94,11 +98,12 @@ REFUSALS = {
     "input.1: this module has no counterpart on Loihi; found ReLU; allowed AlphaDropout": lambda: sequence(
         norse.LIFCell(), nn.ReLU()
     ),
-    "input.0: Loihi's neurons return to v_reset at a spike; found reset_subtract": lambda: sequence(
-        box(reset_method=norse.reset_subtract)
+    "or subtract their threshold at a spike; found halve": lambda: sequence(box(reset_method=halve)),
+    "input.1: cells differ in their reset; found zero; allowed subtract": lambda: sequence(
+        box(reset_method=norse.reset_subtract), norse.LIFCell()
     ),
     "input.0: v_th has a wrong size; found (3,)": lambda: sequence(box(v_th=torch.ones(3))),
-    "input.1: cells differ in their time step; found 0.002 s; allowed 0.001 s": lambda: sequence(
+    "or from the one that was given; found 0.002 s; allowed 0.001 s": lambda: sequence(
         norse.LIFCell(dt=1e-3), norse.LIFCell(dt=2e-3)
     ),
     "input.0: the module does not take what arrives; found shape (4,); allowed 5 values": lambda: sequence(
@@ -147,7 +152,7 @@ def test_refusals_name_the_module_and_the_reason(message):
     if "padded" in message:
         module = sequence(*list(module)[1:])
     with pytest.raises(ModelNotSupported) as caught:
-        to_nir(module.eval(), {"input": shape})
+        from_torch(module.eval(), {"input": shape})
     assert message in str(caught.value)
 
 
@@ -164,17 +169,17 @@ def test_refusals_name_the_module_and_the_reason(message):
 )
 def test_refused_layers(layer, shape, message):
     with pytest.raises(ModelNotSupported) as caught:
-        to_nir(sequence(layer, norse.LIFCell()).eval(), {"input": shape})
+        from_torch(sequence(layer, norse.LIFCell()).eval(), {"input": shape})
     assert message in str(caught.value)
 
 
 def test_several_chains_need_their_own_inputs():
     with pytest.raises(ModelNotSupported, match="each chain of modules needs one input"):
-        to_nir(sequence(norse.LIFCell()), {"a": 4, "b": 4})
+        from_torch(sequence(norse.LIFCell()), {"a": 4, "b": 4})
 
 
 def test_the_contract_is_in_the_metadata():
-    graph = to_nir(sequence(norse.LIFCell(dt=2e-3)), {"input": 4})
+    graph = from_torch(sequence(norse.LIFCell(dt=2e-3)), {"input": 4})
     assert graph.metadata["dt"] == 2e-3
     assert graph.metadata["reset"] == "zero"
 

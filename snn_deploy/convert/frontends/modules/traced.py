@@ -7,7 +7,6 @@ afterwards the very one that it returned. Python that looks at values cannot be 
 
 from __future__ import annotations
 
-import inspect
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,15 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from snn_deploy.convert.frontends.norse.graph.writer import Shape, Writer, writer_of
+from snn_deploy.convert.frontends.modules.writer import (
+    EXPLANATIONS,
+    KEEPING,
+    Shape,
+    Writer,
+    registered,
+    states_of,
+    takes_state,
+)
 from snn_deploy.errors import ModelNotSupported
 
 Write = Callable[[nn.Module, Writer, str], None]
@@ -41,23 +48,34 @@ class _State:
 
 @dataclass(frozen=True)
 class _NewState:
-    """What the cell of this fx node returned."""
+    """A state that the cell of this fx node returned."""
 
     cell: str
+    name: str
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """What a cell returns: its spikes and its state."""
+class _Returned:
+    """What a cell returns: its output, and its states."""
 
-    sent: _Signal
-    state: _NewState
+    parts: tuple[Any, ...]
+
+    @property
+    def sent(self) -> _Signal:
+        sent: _Signal = self.parts[0]
+        return sent
+
+
+def is_library(module: nn.Module) -> bool:
+    """Whether a module is torch's or a framework's own, so that its ``forward`` is not the user's."""
+    return any(
+        (type(module).__module__ + ".").startswith(f"{package}.") for package in ("torch.nn", *EXPLANATIONS)
+    )
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        library = type(m).__module__.startswith(("norse.", "torch.nn."))
-        return writer_of(m) is not None or (library and type(m) is not nn.Sequential)
+        return registered(m) is not None or is_library(m)
 
 
 class _Step(nn.Module):
@@ -70,7 +88,7 @@ class _Step(nn.Module):
 
 class _First(_Step):
     def forward(self, x: Any) -> Any:
-        return self.module(x, None) if _takes_state(self.module) else self.module(x)
+        return self.module(x, None) if takes_state(self.module) else self.module(x)
 
 
 class _Later(_Step):
@@ -85,7 +103,7 @@ def write_traced(module: nn.Module, writer: Writer, name: str, write: Write) -> 
     """
     entry = _Signal(writer.open, writer.shape, writer.fresh)
     first = _Reader(module, _trace(_First(module), name), name)
-    later = _Reader(module, _trace(_Later(module), name), name) if _takes_state(module) else first
+    later = _Reader(module, _trace(_Later(module), name), name) if takes_state(module) else first
     if first.calls() != later.calls():
         raise ModelNotSupported(
             "the first step calls other modules than later ones",
@@ -103,10 +121,10 @@ def write_traced(module: nn.Module, writer: Writer, name: str, write: Write) -> 
 
 def _prove_states(later: _Reader, name: str) -> None:
     """Each cell is given what it returned, at the same place of the state."""
-    for cell, path in later.taken.items():
+    for (cell, new), path in later.taken.items():
         if path is None:
             found = "no state"
-        elif later.returned.get(path) == _NewState(cell):
+        elif later.returned.get(path) == new:
             continue
         else:
             found = f"the state at {list(path)}, where {later.returned.get(path)} was returned"
@@ -116,10 +134,6 @@ def _prove_states(later: _Reader, name: str) -> None:
             found=found,
             remedy="Pass (x, state) through forward, and return each cell's state where it is taken from.",
         )
-
-
-def _takes_state(module: nn.Module) -> bool:
-    return len(inspect.signature(module.forward).parameters) > 1
 
 
 def _trace(wrapped: nn.Module, name: str) -> fx.Graph:
@@ -136,11 +150,15 @@ def _trace(wrapped: nn.Module, name: str) -> fx.Graph:
 
 
 class _Reader:
-    """Reads one trace. taken: cell -> where its state came from. returned: the state's parts by path."""
+    """Reads one trace.
+
+    taken: (cell, the state that it will return) -> where it took that state from. returned: the state's
+    parts by path.
+    """
 
     def __init__(self, module: nn.Module, graph: fx.Graph, name: str) -> None:
         self.module, self.graph, self.name = module, graph, name
-        self.taken: dict[str, _Path | None] = {}
+        self.taken: dict[tuple[str, Any], _Path | None] = {}
         self.returned: dict[_Path, Any] = {}
         self.values: dict[fx.Node, Any] = {}
 
@@ -164,8 +182,8 @@ class _Reader:
         if isinstance(result, Sequence) and len(result) == 2 and isinstance(result[0], _Signal):
             self._collect(result[1], ())
             return result[0]
-        if isinstance(result, _Pair):  # 'return self.cell(x, state)'
-            self.returned[()] = result.state
+        if isinstance(result, _Returned) and len(result.parts) == 2:  # 'return self.cell(x, state)'
+            self.returned[()] = result.parts[1]
             return result.sent
         raise self._refuse("forward must return what its last module sends, and the state", result)
 
@@ -179,14 +197,19 @@ class _Reader:
         writer.fresh = arguments[0].fresh if len(node.all_input_nodes[0].users) == 1 else ""
         write(module, writer, f"{self.name}.{path}")
         sent = _Signal(writer.open, writer.shape, writer.fresh)
-        if not _takes_state(module):
+        states = states_of(module)
+        if not states:
             return sent
         cell = node.name.removeprefix("module_")
-        state = arguments[1] if len(arguments) > 1 else None
-        if state is not None and not isinstance(state, _State):
-            raise self._refuse(f"the state of {path} is computed", state)
-        self.taken[cell] = None if state is None else state.path
-        return _Pair(sent, _NewState(cell))
+        given = [*arguments[1:], *[None] * len(states)]
+        news = [sent if name == "output" else _NewState(cell, name) for name in states]
+        for state, new in zip(given, news, strict=False):
+            if state is None and registered(module) in KEEPING:
+                continue
+            if state is not None and not isinstance(state, _State):
+                raise self._refuse(f"the state of {path} is computed", state)
+            self.taken[cell, new] = None if state is None else state.path
+        return _Returned((*news,) if states[0] == "output" else (sent, *news))
 
     def _compute(self, node: fx.Node, writer: Writer, write: Write) -> Any:
         arguments = [self._values_in(argument) for argument in node.args]
@@ -207,8 +230,8 @@ class _Reader:
         raise self._refuse("this function between modules has no counterpart on Loihi", node.target)
 
     def _part(self, whole: Any, key: Any) -> Any:
-        if isinstance(whole, _Pair) and key in (0, 1):
-            return (whole.sent, whole.state)[key]
+        if isinstance(whole, _Returned) and key in range(len(whole.parts)):
+            return whole.parts[key]
         if isinstance(whole, _State):
             return _State((*whole.path, key))
         raise self._refuse("a part of a signal is taken", f"[{key}]")

@@ -1,1 +1,0 @@
-"""Norse modules to a NIR graph, layer by layer."""

@@ -97,7 +97,7 @@ class _Observed(FloatNeurons):
         right = (rounded, rounded, constant, constant, constant)
         self._sums += [np.einsum("sn,sn->n", a, b) for a, b in zip(left, right, strict=True)]
         if self._exact.reset == "subtract":
-            self._shadow_v[fired] -= 1.0  # what rounding added to v stays
+            self._shadow_v[fired] -= 1.0
         else:
             self._shadow_v[fired] = self._constant_v[fired] = 0.0
 

@@ -34,7 +34,8 @@ _ROUNDING = 1.02
 class Reach:
     """The largest |u| and |v| that any input can cause, in thresholds; inf where nothing bounds them.
 
-    v: of a spiking neuron, the depth below reset: above the threshold it is reset, whatever it was.
+    v: of a spiking neuron, the depth below reset: above the threshold it is reset, whatever it was; where
+    resets subtract, also what can be left above the threshold.
     """
 
     u: float
@@ -82,7 +83,15 @@ def reach(
     up = u0 + upward / du + max(0.0, float(bias.max()))
     farthest = down if population.spiking else max(up, down)
     v0 = float(np.abs(population.v0[index]).max(initial=0))
-    return Reach(u, v0 + (farthest / dv if dv > 0 else np.inf * farthest if farthest else 0.0))
+    v = v0 + _settled(farthest, dv)
+    if population.spiking and population.reset == "subtract":
+        v = max(v, v0 + 1 + up + _settled(max(0.0, up - 1), dv))
+    return Reach(u, v)
+
+
+def _settled(rise: float, dv: float) -> float:
+    """Where v ends that rises by so much in every step."""
+    return rise / dv if dv > 0 else np.inf if rise else 0.0
 
 
 def roomy_scale(found: Reach, profile: Profile) -> float:
@@ -145,6 +154,8 @@ def onsets(
     bias = population.bias.astype(np.float64)
     sides = [(found.most, bias, 1), (-found.least, -bias, -1)]
     watched = sides[1:] if population.spiking else sides
+    if population.spiking and population.reset == "subtract":
+        watched = [(found.most, bias - (population.vth << STATE_SHIFT), 1), sides[1]]
     by_u = [_onset(a, du, None, np.zeros_like(b), limit) for a, b, _ in sides]
     by_v = [_onset(a, du, dv, b, limit) for a, b, _ in watched]
     return {"u": _earliest(by_u), "v": _earliest(by_v)}

@@ -12,6 +12,7 @@ from snn_deploy.convert.artifact import Artifact
 from snn_deploy.deploy.backends.lava import LavaBackend
 from snn_deploy.deploy.lava.merging import merge
 from snn_deploy.deploy.lava.plan import Strategy
+from snn_deploy.network.contract import ResetMode
 from snn_deploy.network.quantised import QuantisedNetwork
 
 GROUPS, NEURONS = 11, 3
@@ -46,10 +47,17 @@ def network(seed: int, *, recurrent: bool) -> QuantisedNetwork:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "recurrent"), [("block", True), ("stream", False)], ids=["recurrent", "stream"]
+    ("strategy", "recurrent", "reset"),
+    [("block", True, "zero"), ("stream", False, "zero"), ("stream", False, "subtract")],
+    ids=["recurrent", "stream", "subtract"],
 )
-def test_merged_populations_equal_the_integer_equations(strategy: Strategy, recurrent: bool) -> None:
+def test_merged_populations_equal_the_integer_equations(
+    strategy: Strategy, recurrent: bool, reset: ResetMode
+) -> None:
     whole = network(3, recurrent=recurrent)
+    contract = replace(whole.contract, reset=reset)
+    subtracting = tuple(replace(p, reset=reset) for p in whole.populations)
+    whole = replace(whole, contract=contract, populations=subtracting)
     samples = nets.spikes(3, 20, 10, np.random.default_rng(5))
     found = LavaBackend(strategy=strategy).run(
         Artifact(whole, graph=None),

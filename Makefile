@@ -3,6 +3,7 @@
 # make test-all  the same with the slow tests
 # make test-sanitised  the engine's tests on kernels built with AddressSanitizer and UndefinedBehaviorSanitizer
 # make test-lava-dl  certify .net files by lava-dl, in an environment of its own (downloads 2.5 GB)
+# make hands     fetch drawings of three other hands and keywords for emoji-captions, by npm (6 MB)
 # make fixtures  run the other frameworks anew, an environment each, for tests/conformance (downloads 12 GB)
 #
 # Each makes .venv on first use and installs again when pyproject.toml, constraints.txt or a kernel changes.
@@ -16,13 +17,16 @@ JOBS ?= 2
 # Every test worker and every Lava process is a process of its own: one thread each, or they fight for cores.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: help demo test test-all test-3.11 test-sanitised test-lava-dl fixtures lint format clean
+.PHONY: help demo hands test test-all test-3.11 test-sanitised test-lava-dl fixtures lint format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
 demo: .venv/installed
 	$(BIN)/snn-deploy demo
+
+hands: .venv/installed
+	@$(BIN)/python -c 'from snn_deploy.benchmarks.tasks.emoji_captions.hands import main; raise SystemExit(main())'
 
 test: lint
 	$(PYTEST) -m "not slow"

@@ -106,8 +106,9 @@ def network(
     nodes: dict[str, tuple[int, ...]] = {}
     for one in populations:
         nodes[one.node] = (nodes.get(one.node, (0,))[0] + one.neurons,)
+    (reset,) = {one.reset for one in populations}
     return QuantisedNetwork(
-        contract=Contract(1e-3),
+        contract=Contract(1e-3, reset=reset),
         profile="test",
         inputs=tuple(Input(name, shape, bits.get(name, 0)) for name, shape in inputs.items()),
         populations=tuple(populations),
@@ -150,12 +151,16 @@ def reference(
     inputs: Mapping[str, Any],
     resets: Resets | None = None,
     events: Counter[str] | None = None,
+    lost: dict[str, Counter[str]] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Spikes and v of all populations, (samples, steps, neurons), in int64, step by step.
 
-    events: where given, counts how often u wrapped and v was clipped, at either end.
+    events: where given, counts how often u wrapped and v was clipped, at either end. lost: likewise for each
+    population its wraps and saturations, without the v that were clipped above, fired and became 0.
     """
     seen: Counter[str] = Counter() if events is None else events
+    lost = {} if lost is None else lost
+    lost.update({p.name: Counter(wraps=0, saturations=0) for p in net.populations})
     samples, steps = next(iter(inputs.values())).shape[:2]
     fired = {p.name: np.zeros((samples, steps, p.neurons), dtype=np.uint8) for p in net.populations}
     voltage = {p.name: np.zeros((samples, steps, p.neurons), dtype=np.int64) for p in net.populations}
@@ -175,7 +180,9 @@ def reference(
             interval, offset = (resets or {}).get(p.name, (0, 0))
             if interval and (t + 1) % interval == offset % interval:
                 u[p.name], v[p.name] = np.zeros_like(a), np.zeros_like(a)
-            x = _int32(_decayed(u[p.name], 4096 - (p.du + 1)) + a * 64)
+            x = _decayed(u[p.name], 4096 - (p.du + 1)) + a * 64
+            lost[p.name]["wraps"] += int((~((x > -(2**23)) & (x <= 2**23))).sum())
+            x = _int32(x)
             above, below = x > 2**23, x <= -(2**23)
             x = np.where(above, x - 2**24, np.where(below, x + 2**24, x))
             bias = np.where(
@@ -183,14 +190,18 @@ def reference(
                 p.bias_mant * 2.0 ** np.abs(p.bias_exp),
                 np.floor(p.bias_mant / 2.0 ** np.abs(p.bias_exp)),
             ).astype(np.int64)
-            y = _int32(_decayed(v[p.name], 4096 - p.dv) + x + bias)
+            y = _decayed(v[p.name], 4096 - p.dv) + x + bias
+            subtracts = p.reset == "subtract"
+            highest = 2**23 - 1 if subtracts or p.vth * 64 >= 2**23 - 1 else 2**31 - 1
+            lost[p.name]["saturations"] += int(((y < -(2**23) + 1) | (y > highest)).sum())
+            y = _int32(y)
             seen["u wraps down"] += int(above.sum())
             seen["u wraps up"] += int(below.sum())
             seen["v clips above"] += int((y > 2**23 - 1).sum())
             seen["v clips below"] += int((y < -(2**23) + 1).sum())
             y = np.clip(y, -(2**23) + 1, 2**23 - 1)
             spike = y > p.vth * 64
-            y[spike] = 0
+            y[spike] = y[spike] - p.vth * 64 if subtracts else 0
             u[p.name], v[p.name] = x, y
             fired[p.name][:, t], voltage[p.name][:, t] = spike, y
     return fired, voltage

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.sparse import random_array
 
 from snn_deploy.network.connections import Connection, Conv2d, Dense, Sparse
+from snn_deploy.network.contract import ResetMode
 from snn_deploy.network.integers import UNREACHABLE_VTH
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, SignMode
 from tests import quantised_nets as nets
@@ -81,12 +82,13 @@ class Edge:
 
 @dataclass(frozen=True)
 class Description:
-    """A network in plain numbers."""
+    """A network in plain numbers. subtracts: its spikes take the threshold off v."""
 
     sources: tuple[Source, ...]
     layers: tuple[Layer, ...]
     edges: tuple[Edge, ...]
     seed: int
+    subtracts: bool = False
 
 
 def build(description: Description) -> QuantisedNetwork:
@@ -108,7 +110,8 @@ def build(description: Description) -> QuantisedNetwork:
         )
         for i, edge in enumerate(description.edges)
     ]
-    populations = [_population(layer, rng) for layer in description.layers]
+    reset: ResetMode = "subtract" if description.subtracts else "zero"
+    populations = [replace(_population(layer, rng), reset=reset) for layer in description.layers]
     inputs = {source.name: source.shape for source in description.sources}
     return nets.network(inputs, populations, edges, tuple(p.name for p in populations), bits)
 
@@ -208,7 +211,8 @@ def networks(draw: st.DrawFn, largest: int = 150, streamable: bool = False) -> D
         layers = [replace(layer, state=0) for layer in layers]
     if draw(st.booleans()) and not any(edge.source == layers[-1].name for edge in edges):
         layers[-1] = replace(layers[-1], read=True)
-    return Description(tuple(graph.sources), tuple(layers), edges, draw(st.integers(0, 2**32 - 1)))
+    seed = draw(st.integers(0, 2**32 - 1))
+    return Description(tuple(graph.sources), tuple(layers), edges, seed, draw(st.booleans()))
 
 
 class _Graph:

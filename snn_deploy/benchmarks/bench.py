@@ -18,7 +18,7 @@ from snn_deploy.benchmarks import record, registry
 from snn_deploy.benchmarks.deployed import Deployed
 from snn_deploy.benchmarks.energy import energy_section
 from snn_deploy.benchmarks.metrics.estimate import Estimate, mean
-from snn_deploy.benchmarks.models import given_network, model_of, trained_network
+from snn_deploy.benchmarks.models import encoder_of, given_network, model_of, trained_network
 from snn_deploy.benchmarks.outcome import BenchOptions, Outcome, Stage
 from snn_deploy.benchmarks.task import Answers, Task, Values
 from snn_deploy.benchmarks.training import state_beside
@@ -43,6 +43,7 @@ def run_bench(name: str, options: BenchOptions, folder: Path, stage: Stage) -> O
     except UsageError as error:
         raise UsageError(_with_studies(violation) for violation in error.violations) from None
     _check(options)
+    task = task.with_encoder(options.encoder or encoder_of(options.model) or task.encoder)
     folder.mkdir(parents=True, exist_ok=True)
     with registry.blaming(registry.source_of(task)):
         return _run(task, options, folder, stage)
@@ -72,6 +73,7 @@ class _Seed:
     network: Deployed
     answers: Mapping[str, Answers]
     chain: record.Chain | None
+    trained_baselines: Mapping[str, Mapping[str, Values]]
     seconds: Mapping[str, float]
 
     @property
@@ -134,7 +136,9 @@ def _one_seed(task: Task, options: BenchOptions, seed: int, folder: Path, stage:
             answers[engine] = _checked(task, task.answers(network, engine))
     with laps.lap("chains"):
         chain = task.chain(network)
-    return _Seed(network, answers, chain, laps.seconds)
+    with laps.lap("trained baselines"):
+        baselines = task.trained_baselines(network)
+    return _Seed(network, answers, chain, baselines, laps.seconds)
 
 
 def _checked(task: Task, answers: Answers) -> Answers:
@@ -183,7 +187,7 @@ def _record(
         "drop": {query: _drop(task, [query], runs) for query in queries},
         "drop_pooled": _drop(task, queries, runs),
         "chance": {query: dict(values) for query, values in task.chance().items()},
-        "baselines": _baselines(task, options.seed),
+        "baselines": _baselines(task, options.seed, runs),
         "chain": first.chain,
         "activity": {query: first.answers["fixed"].read[query].activity() for query in queries},
         "energy": energy_section(task, first.network, first.answers["fixed"], options.profile),
@@ -226,8 +230,13 @@ def _drop(task: Task, queries: list[str], runs: list[_Seed]) -> Estimate:
     return mean((before - after).mean(axis=0))
 
 
-def _baselines(task: Task, seed: int) -> dict[str, dict[str, dict[str, Estimate]]]:
-    found = task.baselines(seed)
+def _baselines(task: Task, seed: int, runs: list[_Seed]) -> dict[str, dict[str, dict[str, Estimate]]]:
+    found = {query: dict(methods) for query, methods in task.baselines(seed).items()}
+    for query, methods in runs[0].trained_baselines.items():
+        for method in methods:
+            of_seeds = [run.trained_baselines[query][method] for run in runs]
+            means = {name: np.mean([values[name] for values in of_seeds], axis=0) for name in task.metrics}
+            found.setdefault(query, {})[method] = means
     missing = [query for query in task.queries() if not found.get(query)]
     if missing:
         raise UsageError(

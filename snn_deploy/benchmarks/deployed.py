@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from snn_deploy.benchmarks.record import Activity, Layer
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.deploy import backends
+from snn_deploy.engine import lossy
 from snn_deploy.engine.result import LayerActivity, RunResult
 from snn_deploy.network.quantised import QuantisedNetwork
 from snn_deploy.network.schedule import depths
+
+if TYPE_CHECKING:
+    from snn_deploy.convert.frontends.norse.description.modules import Towers
 
 _FIELDS = ("spikes", "input_events", "synops", "synops_stored", "neuron_updates")
 
@@ -59,10 +63,12 @@ def activity_of(layers: Sequence[LayerActivity], items: int) -> Activity:
 
 @dataclass(frozen=True, eq=False)
 class Deployed(Shown):
-    """A converted network. inputs: tower -> the network's input that it is."""
+    """A converted network. inputs: tower -> the network's input that it is. ann: the ANN that its training
+    began from, where it was trained for this run and began from one."""
 
     artifact: Artifact
     inputs: Mapping[str, str]
+    ann: Towers | None = None
 
     @property
     def network(self) -> QuantisedNetwork:
@@ -73,11 +79,18 @@ class Deployed(Shown):
         named = {self.inputs[tower]: raster for tower, raster in rasters.items()}
         return backends.get(engine).run(self.artifact, named, record=list(record))
 
-    def read(self, engine: str, tower: str, raster: NDArray[Any], layer: int | None = None) -> Readings:
-        """Run one tower. layer: number of a layer of its neurons to record, -1 the last; None: none."""
+    def read(
+        self, engine: str, tower: str, raster: NDArray[Any], layer: int | None = None, *, lost: float = 0.0
+    ) -> Readings:
+        """Run one tower. layer: number of a layer of its neurons to record, -1 the last; None: none.
+        lost: share of the spikes of every layer that arrive nowhere, the same ones on every engine."""
         behind = self.behind(tower)
         recorded = [] if layer is None else [self.layers(tower)[layer]]
-        result = self.run(engine, {tower: raster}, recorded)
+        if lost:
+            network = self.artifact.discrete if engine == "float" else self.network
+            result = lossy.run(network, {self.inputs[tower]: raster}, lost, self.seed, recorded)
+        else:
+            result = self.run(engine, {tower: raster}, recorded)
         output = next(o for o in self.network.outputs if o.node in behind)
         return Readings(
             result.counts[output.name],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,8 @@ def trained_network(  # noqa: PLR0917  the parts of a driver's step
     with lap("convert"):
         save_checkpoint(model, trained.module, config)
         shown = Shown(config.metadata["steps"], stored_constants(trained.module), seed)
-        return _converted(task, model, Options(profile=options.profile, seed=seed), shown, folder)
+        network = _converted(task, model, Options(profile=options.profile, seed=seed), shown, folder)
+    return replace(network, ann=trained.ann)
 
 
 def model_of(folder: Path, seed: int) -> Path:
@@ -82,6 +84,15 @@ def given_network(task: Task, options: BenchOptions, path: Path, folder: Path) -
     return _converted(task, path, convert, Shown(steps, constants, options.seed), folder)
 
 
+def encoder_of(path: Path | None) -> str:
+    """Name of the encoder that a model says it has; empty where it says none, and without a model."""
+    if path is None or not path.is_file():
+        return ""
+    if path.suffix == ".snn":
+        return str(Artifact.load(path).provenance.get("encoder", ""))
+    return _checkpoint(path)[1].encoder if path.suffix in _CHECKPOINTS else ""
+
+
 def _checkpoint(path: Path) -> tuple[Towers, Config]:
     from snn_deploy.convert.frontends.norse.description.checkpoint import load_checkpoint
 
@@ -92,7 +103,10 @@ def _converted(task: Task, model: Path, options: Options, shown: Shown, folder: 
     """Convert a model file as ``convert`` does, calibrated on the task's own items."""
     source = read_model(model, options.dt)
     inputs = _inputs(task, source.graph.input_type, model)
-    calibration = {inputs[tower]: raster for tower, raster in task.calibration(shown).items()}
+    calibration = {
+        inputs[tower]: raster.reshape(*raster.shape[:2], -1)
+        for tower, raster in task.calibration(shown).items()
+    }
     artifact = convert_graph(
         source.graph,
         _with_graded(options, task),
@@ -104,8 +118,6 @@ def _converted(task: Task, model: Path, options: Options, shown: Shown, folder: 
 
 
 def _with_graded(options: Options, task: Task) -> Options:
-    from dataclasses import replace
-
     return replace(options, graded=task.graded_bits) if task.graded_bits else options
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -91,6 +91,10 @@ class Task(ABC):
     readout_name: ClassVar[Literal["counts", "on_off_counts"]] = "counts"
     """How spikes become a vector, as the model's description says it."""
 
+    def with_encoder(self, encoder: str) -> Task:
+        """The task with the facts that go with an encoder, where it has some of their own."""
+        return self
+
     # what training needs
 
     @abstractmethod
@@ -122,6 +126,13 @@ class Task(ABC):
         last. The kinds score the split "validation" by the main metric, where a task has such a split."""
         return None
 
+    def frozen_heads(self) -> Collection[str]:
+        """Linear maps on the host that the first stage of training alone changes."""
+        return ()
+
+    def finish(self, module: Towers, recipe: Recipe, seed: int) -> None:  # noqa: B027  most tasks need none
+        """What is done to a trained module before it is stored, in place."""
+
     def metadata(self) -> Mapping[str, Any]:
         """What else a trained model shall say of its data."""
         return {}
@@ -148,6 +159,10 @@ class Task(ABC):
     @abstractmethod
     def baselines(self, seed: int) -> Mapping[str, Mapping[str, Values]]:
         """query -> method -> values of what does without a spiking network, on the same queries."""
+
+    def trained_baselines(self, network: Deployed) -> Mapping[str, Mapping[str, Values]]:
+        """The same for networks that were trained along with this one, seed by seed."""
+        return {}
 
     @abstractmethod
     def chance(self) -> Mapping[str, Mapping[str, float]]:

@@ -63,10 +63,12 @@ def train(
         seed,
         constants=constants,
         coding=type(task).coding,
+        frozen_heads=task.frozen_heads(),
         validate=task.validate(recipe),
         checkpoint=checkpoint,
         progress=progress,
     )
+    task.finish(trained.module, recipe, seed)
     return trained, config
 
 
@@ -97,6 +99,8 @@ def train_task(
     and .safetensors, a folder that is not there; and what training raises.
     """
     task = registry.load_task(name)
+    chosen = encoder or task.encoder
+    task = task.with_encoder(chosen)
     if output.suffix not in (".pt", ".safetensors"):
         raise UsageError("unknown model format", where=str(output), allowed=".pt or .safetensors")
     if not output.parent.is_dir():
@@ -106,7 +110,6 @@ def train_task(
     if curve is not None:
         check_curve(curve, recipe.rate_epochs + recipe.epochs)
     start = time.monotonic()
-    chosen = encoder or task.encoder
     checkpoint = state_beside(output)
     if restart:
         checkpoint.unlink(missing_ok=True)

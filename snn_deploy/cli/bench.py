@@ -30,7 +30,9 @@ def bench(
         ),
     ] = None,
     dt: Annotated[float | None, typer.Option(help="Seconds of a step, where --model states none.")] = None,
-    reset: Annotated[str | None, typer.Option(help="Reset mode, where --model states none: zero.")] = None,
+    reset: Annotated[
+        str | None, typer.Option(help="Reset mode, where --model states none: zero or subtract.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of a study's data that no package brings.")
     ] = None,

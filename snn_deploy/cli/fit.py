@@ -64,7 +64,8 @@ def _render(result: Mapping[str, Any]) -> RenderableType:
         if result["cores"] is None
         else f"{result['cores']} cores, {result['chips']} chip(s)"
     )
-    head = f"{verdict} {result['profile']}: {size}{board}\n"
+    entries = f"{result['synapses']} synapses ({result['synapse_entries']} entries in planes)"
+    head = f"{verdict} {result['profile']}: {size}{board}, {entries}\n"
     return Group(
         head,
         _limits(result),

@@ -33,7 +33,10 @@ def inspect(
 
 def layer_lines(result: Mapping[str, Any]) -> list[str]:
     """The populations and projections of an artifact, a line each."""
-    lines = [f"{result['neurons']} neurons, {result['synapses']} synapses, profile {result['profile']}"]
+    lines = [
+        f"{result['neurons']} neurons, {result['synapses']} synapses ({result['synapse_entries']} entries in "
+        f"planes), profile {result['profile']}"
+    ]
     for p in result["populations"]:
         lines.append(
             f"  population {p['name']:<24} {p['neurons']:>6} neurons  "
@@ -41,7 +44,7 @@ def layer_lines(result: Mapping[str, Any]) -> list[str]:
         )
     for p in result["projections"]:
         lines.append(
-            f"  projection {p['name']:<24} {p['source']} -> {p['target']}  {p['kind']} {p['synapses']}"
+            f"  projection {p['name']:<24} {p['source']} -> {p['target']}  {p['kind']} {p['synapse_entries']}"
             f"  {p['weight_bits']} bit x 2^{p['weight_exp']}  {p['sign']}  delay {p['delay']}"
         )
     return lines

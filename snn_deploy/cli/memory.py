@@ -25,7 +25,8 @@ KeysFile = Annotated[
     typer.Argument(help=".npz of keys or counts (INPUT.npz with --artifact).", show_default=False),
 ]
 Array = Annotated[
-    str | None, typer.Option("--array", help="Array of the .npz that holds the keys; else keys or counts.")
+    str | None,
+    typer.Option("--array", help="Array of the .npz that holds the keys; else keys, counts, or mean."),
 ]
 OnOff = Annotated[
     bool, typer.Option("--on-off", help="Keys are ON minus OFF: first half of columns minus second.")

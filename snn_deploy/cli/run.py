@@ -32,6 +32,14 @@ Gap = Annotated[
 LifReset = Annotated[
     bool, typer.Option("--lif-reset", help="Clear the state as pipelined samples start (LIFReset).")
 ]
+OnWrap = Annotated[
+    str,
+    typer.Option(
+        metavar="POLICY",
+        help="What it means that u wrapped or v saturated (counted on fixed): warn, or error, which writes "
+        "nothing and exits with 6.",
+    ),
+]
 
 
 def run(
@@ -52,6 +60,7 @@ def run(
     timing: Timing = None,
     gap: Gap = None,
     lif_reset: LifReset = False,
+    on_wrap: OnWrap = "warn",
     as_json: JsonOption = False,
 ) -> None:
     """Run FILE.snn on INPUT.npz; counts and spikes are in the network's own time.
@@ -60,15 +69,17 @@ def run(
     """
     from snn_deploy.convert.artifact import Artifact
     from snn_deploy.convert.inputs import read_inputs
-    from snn_deploy.deploy import backends
+    from snn_deploy.deploy import axes, backends, overflows, silence
     from snn_deploy.deploy.outputs import write_result
     from snn_deploy.deploy.summary import describe_run
     from snn_deploy.engine.result import RunInterrupted
 
     options = {"kernel": kernel, "threads": threads, "max_memory": max_memory and max_memory << 20}
     engine = backends.get(backend, **options, timing=timing, gap=gap, lif_reset=lif_reset or None)
+    overflows.check_policy(on_wrap, backend, engine.counts_overflows)
     model = Artifact.load(artifact)
     inputs = read_inputs(spikes_in, model.network, binarise=binarise)
+    axes.report(model, inputs)
     samples = len(next(iter(inputs.values())))
     nodes = [node.node for node in model.network.outputs] if spikes else []
     with progress(f"{backend}: {samples} samples", samples) as advance:
@@ -85,6 +96,8 @@ def run(
             if stop.finished is not None:
                 write_result(output, stop.finished, model, spikes=spikes)
             raise
+    overflows.report(result, on_wrap)
+    silence.report(result, model)
     write_result(output, result, model, spikes=spikes)
     emit({"output": output, **describe_run(result)}, as_json, _render)
 
@@ -98,5 +111,6 @@ def _render(result: Mapping[str, Any]) -> str:
         lines.append(
             f"  {layer['name']:<24} {layer['spikes']:>10} spikes  {layer['synops']:>12} synaptic operations  "
             f"{layer['neuron_updates']:>12} neuron updates"
+            + "".join(f"  {layer[kind]} {kind}" for kind in ("wraps", "saturations") if layer[kind])
         )
     return "\n".join(lines)

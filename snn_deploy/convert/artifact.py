@@ -165,10 +165,11 @@ def _describe(artifact: Artifact) -> dict[str, Any]:
 
 
 def _network(description: dict[str, Any], tree: dict[str, Any]) -> QuantisedNetwork:
+    contract = Contract.resolve(description["contract"])
     populations = []
     for i, scalars in enumerate(description["populations"]):
         arrays: dict[str, Any] = _integer_arrays(tree["populations"][str(i)])
-        populations.append(QuantisedPopulation(**arrays, **scalars))
+        populations.append(QuantisedPopulation(**arrays, **scalars, reset=contract.reset))
     projections = []
     for i, scalars in enumerate(description["projections"]):
         stated: dict[str, Any] = {
@@ -178,7 +179,7 @@ def _network(description: dict[str, Any], tree: dict[str, Any]) -> QuantisedNetw
         connection = _CONNECTIONS[stated.pop("kind")](**arrays, **stated)
         projections.append(QuantisedProjection(**{**scalars, "connection": connection}))
     return QuantisedNetwork(
-        contract=Contract.resolve(description["contract"]),
+        contract=contract,
         profile=description["profile"],
         inputs=tuple(Input(**{**node, "shape": tuple(node["shape"])}) for node in description["inputs"]),
         populations=tuple(populations),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snn_deploy import __version__
 from snn_deploy.convert.artifact import Artifact
-from snn_deploy.convert.calibration import generated_spikes
+from snn_deploy.convert.calibration import generated_calibration
 from snn_deploy.convert.export_net import narrowed
 from snn_deploy.convert.frontends import Source, read_model
 from snn_deploy.convert.frontends.origin import doubt, origin
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _RECORDED_VERSIONS = ("numpy", "nir", "h5py", "torch", "norse")
 #: Options that act on floats.
-_QUANTISING = ("bits", "level", "budget", "graded", "decay")
+_QUANTISING = ("bits", "level", "budget", "graded", "decay", "decay_groups")
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ class Options:
     """What ``convert`` can be told.
 
     profile: hardware profile, a name or a path. dt: seconds, where the graph does not state it.
-    reset: "zero", likewise. decay: "euler" or "exponential", likewise, and Euler where nothing states it.
+    reset: "zero" or "subtract", likewise. decay: "euler" or "exponential", likewise, and Euler where nothing
+    states it.
     bits: weight width. level: rung of the ladder of weight planes, 0..7, or "auto".
     budget: what a search may spend in synaptic operations and axon messages, in units of level 0.
     graded: bits of graded input spikes, signed integers, where the graph's inputs state none; 0 is 0/1.
     seed: of generated calibration spikes. net: quantise to what a .net file can hold, one plane a layer.
+    steps: of a sample, where the model states none: input of another length is then remarked on.
+    decay_groups: most pairs of decay registers a layer; None: as many as a core's tables hold.
     binarise: of calibration spikes, every value above 0 is one. model: FILE.py:build, the function that
     builds the module of a checkpoint of weights alone; that file is run.
     """
@@ -62,6 +65,8 @@ class Options:
     graded: int = 0
     seed: int = 0
     net: bool = False
+    decay_groups: int | None = None
+    steps: int | None = None
     binarise: bool = False
     model: str | None = None
 
@@ -99,8 +104,22 @@ def _prepared(graph: nir.NIRGraph, options: Options) -> Discretised:
     contract = Contract.resolve(graph.metadata, options.dt, options.reset, options.decay, origin(graph))
     doubt(graph, contract)
     prepared = prepare(graph, contract, options.graded)
-    _check_graded(prepared.network.inputs, load_profile(options.profile))
+    profile = load_profile(options.profile)
+    _check_graded(prepared.network.inputs, profile)
+    _check_reset(contract, profile)
     return prepared
+
+
+def _check_reset(contract: Contract, profile: Profile) -> None:
+    held = profile.supports.reset_by_subtraction
+    if contract.reset == "subtract" and not (held and held.value):
+        raise ModelNotSupported(
+            f"{profile.name} has no reset by subtraction",
+            where="reset",
+            found="subtract",
+            allowed="zero",
+            remedy="Choose a profile that has it (loihi2, ideal), or retrain with a reset to v_reset.",
+        )
 
 
 def _check_graded(inputs: Sequence[Input], profile: Profile) -> None:
@@ -132,7 +151,11 @@ def _taken(
     network = replace(integers, contract=contract, profile=profile.name)
     _check_graded(network.inputs, profile)
     standard = Options()
-    asked = [f"--{name}" for name in _QUANTISING if getattr(options, name) != getattr(standard, name)]
+    asked = [
+        f"--{name.replace('_', '-')}"
+        for name in _QUANTISING
+        if getattr(options, name) != getattr(standard, name)
+    ]
     asked += ["--calibration"] if unused else []
     if asked:
         _log.warning("%s: without effect, the file holds integers already", ", ".join(asked))
@@ -147,7 +170,10 @@ def _artifact(
     calibration: Mapping[str, Spikes] | None,
 ) -> Artifact:
     network = prepared.network
-    spikes = generated_spikes(network, options.seed) if calibration is None else calibration
+    steps = options.steps or provenance.get("steps")
+    if steps is None and calibration is not None:
+        steps = next(iter(calibration.values())).shape[1]
+    spikes = generated_calibration(network, options.seed) if calibration is None else calibration
     profile = load_profile(options.profile)
     integers = quantise_network(
         network,
@@ -157,6 +183,7 @@ def _artifact(
         level=0 if options.net and options.level == "auto" else options.level,
         budget=options.budget,
         generated=calibration is None,
+        decay_groups=options.decay_groups,
     )
     return Artifact(
         integers,
@@ -165,6 +192,7 @@ def _artifact(
             {
                 "calibration": "generated Bernoulli spikes" if calibration is None else "given",
                 **provenance,
+                **({} if steps is None else {"steps": int(steps)}),
                 "seed": options.seed,
                 "versions": _versions(),
             }

@@ -6,7 +6,8 @@ Forward Euler, current first, as NIR's reference interpreters do:
 
 with a_s = dt / tau_syn and a_m = dt / tau_mem. With x = (v - base) / unit this is Loihi's own update,
 exactly: du = a_s, dv = a_m, W' = diag(g / unit) W with g = a_m a_s r w_in, and
-bias = a_m (v_leak - base) / unit. A spiking neuron has base = v_reset and unit = v_threshold - v_reset.
+bias = a_m (v_leak - base) / unit. A spiking neuron has base = v_reset and unit = v_threshold - v_reset, so
+that a spike takes x to 0, or 1 off x where the contract subtracts.
 
 A constant input b (the sum of all incoming biases, recurrent ones included) would drive u forever; the
 substitution u' = u - U with U = g b / (unit du) moves it into v's bias (+U) and the initial current
@@ -20,6 +21,7 @@ of weights spans [-1, 1] and quantisation can use its whole range.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,7 +46,7 @@ def discretise(network: Network) -> DiscreteNetwork:
     gains = {}
     for population in network.populations:
         discrete, gains[population.name] = _population(population, dt, incoming[population.name])
-        populations.append(discrete)
+        populations.append(replace(discrete, reset=network.contract.reset))
     return DiscreteNetwork(
         contract=network.contract,
         inputs=network.inputs,

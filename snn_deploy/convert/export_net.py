@@ -73,6 +73,8 @@ class _Chain:
     def groups(self) -> list[_Group]:
         network = self._network
         ends = {"input": [n.name for n in network.inputs], "output": [n.name for n in network.outputs]}
+        if network.contract.reset != "zero":
+            self._refuse("another reset than to zero", "contract.reset", network.contract.reset, "zero")
         for what, names in ends.items():
             if len(names) != 1:
                 self._refuse(f"{len(names)} {what}s", what, ", ".join(names), "one")

@@ -7,6 +7,7 @@ import numpy as np
 from snn_deploy.hw_profiles.description import Layer, NetworkDescription, Source, SynapseGroup
 from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.connections import Conv2d, Dense, size, synapses, weights
+from snn_deploy.network.integers import UNREACHABLE_VTH
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 from snn_deploy.network.schedule import depths, lava_delay
 
@@ -38,9 +39,11 @@ def _layer(population: QuantisedPopulation, network: QuantisedNetwork) -> Layer:
         channels=shape[0] if len(shape) == 3 else 0,
         decay_u=population.du,
         decay_v=population.dv,
-        threshold=population.vth,
+        # a read-out never fires: of a chip it needs the highest threshold
+        threshold=min(population.vth, UNREACHABLE_VTH - 1),
         bias_mantissa=_range(population.bias_mant),
         bias_exp=_range(population.bias_exp),
+        subtracts=population.spiking and population.reset == "subtract",
     )
 
 

@@ -95,7 +95,9 @@ def describe_network(network: QuantisedNetwork) -> dict[str, Any]:
 
 
 def _scalars(value: QuantisedPopulation) -> dict[str, Any]:
-    return {f.name: v for f in fields(value) if not isinstance(v := getattr(value, f.name), np.ndarray)}
+    """All but arrays, and the reset, which the contract states for all populations."""
+    names = [f.name for f in fields(value) if f.name != "reset"]
+    return {name: v for name in names if not isinstance(v := getattr(value, name), np.ndarray)}
 
 
 def _projection_scalars(projection: QuantisedProjection) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The parity certificate: two runs of one network compared spike by spike.
+"""The parity certificate: two runs of one network compared spike by spike, and read-outs v by v.
 
 It says "equal to Lava 0.10.0's fixed-point CPU models", never "equal to silicon", and it proves that
 the comparison was not trivial: which layers fired, and how many neurons differed from each other.
@@ -7,8 +7,8 @@ the comparison was not trivial: which layers fired, and how many neurons differe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -28,27 +28,47 @@ class Divergence:
     cause: str
 
 
+@dataclass(frozen=True, eq=False)
+class Membranes:
+    """v of a read-out in two runs, (samples, steps, neurons); further apart than ``within`` is a mismatch."""
+
+    ours: NDArray[Any]
+    theirs: NDArray[Any]
+    within: Any = 0
+
+    @property
+    def differ(self) -> NDArray[np.bool_]:
+        return np.asarray(np.abs(np.subtract(self.ours, self.theirs, dtype=np.float64)) > self.within)
+
+
 @dataclass(frozen=True)
 class LayerParity:
-    """One layer's comparison; distinct_rasters counts different spike trains among its neurons."""
+    """One layer's comparison; distinct_rasters counts different spike trains among its neurons.
+
+    membranes: how many v were compared; a read-out, which never spikes, is compared by them, and its
+    distinct_rasters are different courses of v.
+    """
 
     layer: str
     neurons: int
     spikes: int
     mismatches: int
     distinct_rasters: int
+    membranes: int = 0
 
 
 @dataclass(frozen=True)
 class Certificate:
     """What ``parity --json`` prints.
 
-    neuron_steps: neurons x steps x samples compared. hashes: sha256 of integers and input.
+    neuron_steps: neurons x steps x samples compared, of which ``membranes`` by their v, the others by their
+    spikes. hashes: sha256 of integers and input.
     """
 
     equal: bool
     claim: str
     neuron_steps: int
+    membranes: int
     mismatches: int
     first_divergence: Divergence | None
     layers: tuple[LayerParity, ...]
@@ -88,33 +108,41 @@ def certify(
     theirs: Mapping[str, NDArray[np.uint8]],
     order: Sequence[str],
     *,
+    membranes: Mapping[str, Membranes] | None = None,
     claim: str,
-    cause: str,
+    cause: Callable[[Divergence], str],
     hashes: Mapping[str, str],
     versions: Mapping[str, str],
 ) -> Certificate:
     """Compare rasters uint8 (samples, steps, neurons) of the layers in ``order`` by equality.
 
-    claim: what equality would mean. cause: the class of cause that a divergence would have.
+    membranes: of read-outs, by layer, compared beside their rasters.
+    claim: what equality would mean. cause: works out why the first differing spike differs.
     """
     layers = []
     earliest: Divergence | None = None
     for name in order:
         differ = ours[name] != theirs[name]
-        layers.append(_layer(name, ours[name], int(np.count_nonzero(differ))))
-        found = _first(differ, name, cause)
+        read = (membranes or {}).get(name)
+        if read is not None:
+            differ = differ | read.differ
+        layers.append(_layer(name, ours[name], int(np.count_nonzero(differ)), read))
+        found = _first(differ, name)
         if found is not None and (earliest is None or found.step < earliest.step):
             earliest = found
+    if earliest is not None:
+        earliest = replace(earliest, cause=cause(earliest))
     samples, steps = ours[order[0]].shape[:2]
     mismatches = sum(layer.mismatches for layer in layers)
     return Certificate(
         equal=mismatches == 0,
         claim=claim,
         neuron_steps=sum(layer.neurons for layer in layers) * samples * steps,
+        membranes=sum(layer.membranes for layer in layers),
         mismatches=mismatches,
         first_divergence=earliest,
         layers=tuple(layers),
-        silent_layers=tuple(layer.layer for layer in layers if layer.spikes == 0),
+        silent_layers=tuple(layer.layer for layer in layers if not (layer.spikes or layer.membranes)),
         samples=int(samples),
         steps=int(steps),
         hashes=hashes,
@@ -129,9 +157,13 @@ def certificate_text(result: Mapping[str, Any]) -> str:
         f"parity: {result['mismatches']} mismatches in {result['neuron_steps']:,} neuron-steps: {verdict}"
     ]
     for layer in result["layers"]:
+        counted, what = layer["spikes"], "spikes"
+        courses = "spike trains"
+        if layer["membranes"]:
+            counted, what, courses = layer["membranes"], "v of a read-out", "courses of v"
         lines.append(
-            f"  {layer['layer']:<24} {layer['neurons']:>6} neurons  {layer['spikes']:>8} spikes  "
-            f"{layer['distinct_rasters']:>6} different spike trains  {layer['mismatches']} mismatches"
+            f"  {layer['layer']:<24} {layer['neurons']:>6} neurons  {counted:>8} {what}  "
+            f"{layer['distinct_rasters']:>6} different {courses}  {layer['mismatches']} mismatches"
         )
     if result["silent_layers"]:
         lines.append(
@@ -155,17 +187,19 @@ def hash_spikes(inputs: Mapping[str, NDArray[np.uint8]]) -> str:
     return digest.hexdigest()
 
 
-def _layer(name: str, raster: NDArray[np.uint8], mismatches: int) -> LayerParity:
+def _layer(name: str, raster: NDArray[np.uint8], mismatches: int, read: Membranes | None) -> LayerParity:
     neurons = raster.shape[2]
-    trains = np.packbits(raster.reshape(-1, neurons), axis=0)
-    distinct = len({column.tobytes() for column in np.ascontiguousarray(trains.T)})
-    return LayerParity(name, neurons, int(np.count_nonzero(raster)), mismatches, distinct)
+    courses = raster.reshape(-1, neurons)
+    courses = np.packbits(courses, axis=0) if read is None else read.ours.reshape(-1, neurons)
+    distinct = len({column.tobytes() for column in np.ascontiguousarray(courses.T)})
+    compared = 0 if read is None else read.ours.size
+    return LayerParity(name, neurons, int(np.count_nonzero(raster)), mismatches, distinct, compared)
 
 
-def _first(differ: NDArray[np.bool_], name: str, cause: str) -> Divergence | None:
+def _first(differ: NDArray[np.bool_], name: str) -> Divergence | None:
     per_step = differ.any(axis=(0, 2))
     if not per_step.any():
         return None
     step = int(np.argmax(per_step))
     sample, neuron = np.argwhere(differ[:, step])[0]
-    return Divergence(name, int(neuron), step, int(sample), cause)
+    return Divergence(name, int(neuron), step, int(sample), cause="")

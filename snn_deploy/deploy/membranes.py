@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,15 @@ from numpy.typing import NDArray
 
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.engine.result import RunResult
+
+READINGS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType(
+    {
+        "mean": lambda v: v.mean(axis=1),
+        "last": lambda v: v[:, -1],
+        "maximum": lambda v: v.max(axis=1),
+    }
+)
+"""What a read-out's membranes (samples, steps, neurons) say of each sample, (samples, neurons)."""
 
 
 def in_model_units(result: RunResult, artifact: Artifact) -> RunResult:
@@ -26,12 +36,12 @@ def in_model_units(result: RunResult, artifact: Artifact) -> RunResult:
     found: dict[str, NDArray[np.float64]] = {}
     for name, values in result.membranes.items():
         population = float_of[node_of[name]]
-        unit = _unit(artifact, population.name) if values.dtype.kind == "i" else 1.0
+        unit = unit_of(artifact, population.name) if values.dtype.kind == "i" else 1.0
         found[name] = population.v_reset + population.gap * (values / unit)
     return replace(result, membranes=MappingProxyType(found))
 
 
-def _unit(artifact: Artifact, node: str) -> Any:
+def unit_of(artifact: Artifact, node: str) -> Any:
     """Integer membrane of one unit of the discrete network, a neuron: float64 (neurons,)."""
     parts = [p for p in artifact.network.populations if p.node == node]
     unit = np.empty(sum(p.neurons for p in parts))

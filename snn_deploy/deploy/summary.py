@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from snn_deploy.convert import footprint
 from snn_deploy.convert.artifact import Artifact
 from snn_deploy.engine.result import RunResult
 from snn_deploy.network.connections import fan_out
@@ -16,9 +17,11 @@ def describe(artifact: Artifact) -> dict[str, Any]:
     """Layers, integers, sizes, contract, provenance and quantisation report of an artifact."""
     network = artifact.network
     depth = depths(network)
+    described = footprint.describe(network)
     return {
         "neurons": sum(population.neurons for population in network.populations),
-        "synapses": sum(_synapses(projection) for projection in network.projections),
+        "synapses": described.synapses,
+        "synapse_entries": described.entries,
         "profile": network.profile,
         "contract": network.contract.metadata(),
         "inputs": [{"name": node.name, "shape": list(node.shape)} for node in network.inputs],
@@ -53,7 +56,7 @@ def _projection(projection: QuantisedProjection, depth: dict[str, int]) -> dict[
         "source": projection.source,
         "target": projection.target,
         "kind": type(projection.connection).__name__,
-        "synapses": _synapses(projection),
+        "synapse_entries": _entries(projection),
         "weight_bits": projection.weight_bits,
         "weight_exp": projection.weight_exp,
         "sign": projection.sign,
@@ -62,12 +65,14 @@ def _projection(projection: QuantisedProjection, depth: dict[str, int]) -> dict[
     }
 
 
-def _synapses(projection: QuantisedProjection) -> int:
-    return int(fan_out(projection.connection, stored=True).sum())
+def _entries(projection: QuantisedProjection) -> int:
+    """Nonzero weights of a plane: what it holds in synapse memory."""
+    return int(fan_out(projection.connection, stored=False).sum())
 
 
 def describe_run(result: RunResult) -> dict[str, Any]:
-    """What ``run --json`` prints."""
+    """What ``run --json`` prints; wraps and saturations of a layer are None where they were not counted."""
+    wraps, saturations = result.wraps or {}, result.saturations or {}
     return {
         "backend": result.backend,
         "samples": result.samples,
@@ -76,7 +81,10 @@ def describe_run(result: RunResult) -> dict[str, Any]:
         "synops": result.synops,
         "synops_stored": sum(layer.synops_stored for layer in result.layers),
         "neuron_updates": sum(layer.neuron_updates for layer in result.layers),
-        "per_layer": [asdict(layer) for layer in result.layers],
+        "per_layer": [
+            {**asdict(layer), "wraps": wraps.get(layer.name), "saturations": saturations.get(layer.name)}
+            for layer in result.layers
+        ],
         "seconds": dict(result.seconds),
         "versions": dict(result.versions),
         "notes": dict(result.notes),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snn_deploy import __version__
 from snn_deploy.engine.inputs import InputSpikes, checked_inputs
-from snn_deploy.engine.result import ActivityCounter, RunInterrupted, RunResult, events
+from snn_deploy.engine.result import ActivityCounter, Overflows, RunInterrupted, RunResult, events
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.errors import UsageError
 from snn_deploy.network.discrete import DiscreteNetwork
@@ -36,6 +36,7 @@ class Chunk:
     neurons). membranes: population -> v after each step, (samples, steps, neurons); each only where asked
     for. spikes: input or population -> int64 (neurons,), over all samples and steps.
     late: (name, delay) -> the same over the last ``delay`` steps, which arrive nowhere.
+    overflows: population -> how often u wrapped and v was clipped; None where the engine does not count it.
     """
 
     counts: Mapping[str, NDArray[np.int32]]
@@ -43,12 +44,14 @@ class Chunk:
     membranes: Mapping[str, NDArray[Any]]
     spikes: Mapping[str, NDArray[np.int64]]
     late: Mapping[tuple[str, int], NDArray[np.int64]] = field(default_factory=dict)
+    overflows: Mapping[str, Overflows] | None = None
 
     @staticmethod
     def of_rasters(
         network: QuantisedNetwork | DiscreteNetwork,
         rasters: Mapping[str, Spikes],
         membranes: Mapping[str, NDArray[Any]],
+        overflows: Mapping[str, Overflows] | None = None,
     ) -> Chunk:
         """The chunk of an engine that keeps all rasters, inputs included."""
         steps = next(iter(rasters.values())).shape[1]
@@ -59,6 +62,7 @@ class Chunk:
             membranes=membranes,
             spikes={name: events(raster) for name, raster in rasters.items()},
             late={(name, delay): events(rasters[name][:, max(steps - delay, 0) :]) for name, delay in tails},
+            overflows=overflows,
         )
 
 
@@ -105,6 +109,7 @@ def run(
             versions=MappingProxyType({"snn-deploy": __version__, "numpy": np.__version__}),
             notes=MappingProxyType(dict(notes)),
             membranes=gather.membranes(),
+            overflows=gather.overflows(),
         )
 
     before = time.perf_counter()
@@ -216,6 +221,7 @@ class Gather:
         self._counts: dict[str, list[Any]] = {output.name: [] for output in self._outputs}
         self._spikes: dict[str, list[Any]] = {name: [] for name in self._record}
         self._membranes: dict[str, list[Any]] = {output.name: [] for output in self._read}
+        self._overflows: dict[str, Overflows] | None = dict.fromkeys(self._parts, Overflows())
 
     @property
     def counted(self) -> tuple[str, ...]:
@@ -245,6 +251,11 @@ class Gather:
             self._spikes[name].append(self._node(name, chunk.rasters))
         for output in self._read:
             self._membranes[output.name].append(self._node(output.node, chunk.membranes))
+        if chunk.overflows is None or self._overflows is None:
+            self._overflows = None
+            return
+        for node, parts in self._parts.items():
+            self._overflows[node] = sum((chunk.overflows[name] for name, _ in parts), self._overflows[node])
 
     def counts(self) -> Mapping[str, Any]:
         return _joined(self._counts)
@@ -254,6 +265,9 @@ class Gather:
 
     def membranes(self) -> Mapping[str, Any]:
         return _joined(self._membranes)
+
+    def overflows(self) -> Mapping[str, Overflows] | None:
+        return None if self._overflows is None else MappingProxyType(self._overflows)
 
     def _node(self, node: str, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """The node's neurons in their order, from arrays (..., neurons) of its populations."""

@@ -12,7 +12,8 @@ from snn_deploy.engine.chunks import Chunk, Progress
 from snn_deploy.engine.inputs import InputSpikes
 from snn_deploy.engine.result import RunResult
 from snn_deploy.engine.stepping import Spikes, State, simulate
-from snn_deploy.network.connections import Dense, synapses
+from snn_deploy.engine.windows import convolved
+from snn_deploy.network.connections import Conv2d, Dense, synapses
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation, DiscreteProjection
 
 
@@ -38,7 +39,10 @@ class FloatNeurons:
         v += u
         v += self._population.bias
         fired = v > (1.0 if self._population.spiking else np.inf)
-        v[fired] = 0.0
+        if self._population.reset == "subtract":
+            v[fired] -= 1.0
+        else:
+            v[fired] = 0.0
         if self._trace is not None:
             self._trace[:, self._t] = v
         self._t += 1
@@ -50,10 +54,13 @@ class FloatSynapses:
 
     def __init__(self, projection: DiscreteProjection) -> None:
         self.source, self.target, self.delay = projection.source, projection.target, projection.delay
-        connection = projection.connection
-        self._matrix = connection.weight if isinstance(connection, Dense) else synapses(connection)
+        self._connection = connection = projection.connection
+        if not isinstance(connection, Conv2d):
+            self._matrix = connection.weight if isinstance(connection, Dense) else synapses(connection)
 
     def apply(self, spikes: Spikes) -> NDArray[np.float64]:
+        if isinstance(self._connection, Conv2d):
+            return convolved(self._connection, spikes.astype(np.float64))
         return np.ascontiguousarray(np.asarray(self._matrix @ spikes.T.astype(np.float64)).T)
 
 

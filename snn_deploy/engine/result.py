@@ -35,6 +35,21 @@ class LayerActivity:
     neuron_updates: int
 
 
+@dataclass(frozen=True)
+class Overflows:
+    """Neuron-steps in which the integers of a state left their range, and no longer mean what they stood for.
+
+    wraps: u left its 24 bits and came back at the other end. saturations: v was clipped to its range; of a
+    neuron that fires by it and is reset to 0 all the same, this is none.
+    """
+
+    wraps: int = 0
+    saturations: int = 0
+
+    def __add__(self, other: Overflows) -> Overflows:
+        return Overflows(self.wraps + other.wraps, self.saturations + other.saturations)
+
+
 @dataclass(frozen=True, eq=False)
 class RunResult:
     """One run of one backend.
@@ -45,6 +60,7 @@ class RunResult:
     membranes: v of read-outs that never spike, after each step, output name -> (samples, steps, neurons):
     int32 where the backend computes integers, float64 in units of the threshold otherwise.
     notes: what the backend wants a reader to know (kernel, strategy, Lava process count, ...).
+    overflows: node name -> how often u wrapped or v was clipped; None where the backend does not count it.
     """
 
     backend: str
@@ -57,6 +73,21 @@ class RunResult:
     versions: Mapping[str, str]
     notes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     membranes: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
+    overflows: Mapping[str, Overflows] | None = None
+
+    @property
+    def wraps(self) -> Mapping[str, int] | None:
+        """Neuron-steps in which u wrapped, by node; None where they were not counted."""
+        return None if self.overflows is None else {name: lost.wraps for name, lost in self.overflows.items()}
+
+    @property
+    def saturations(self) -> Mapping[str, int] | None:
+        """Neuron-steps in which v was clipped, by node; None where they were not counted."""
+        return (
+            None
+            if self.overflows is None
+            else {name: lost.saturations for name, lost in self.overflows.items()}
+        )
 
     @property
     def synops(self) -> int:

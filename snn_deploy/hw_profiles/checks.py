@@ -70,22 +70,25 @@ def _layer_formats(layers: tuple[Layer, ...], formats: Integers) -> list[Finding
 
 
 def _span(name: str, span: Span, uses: list[tuple[str, int]], remedy: str, note: str = "") -> list[Finding]:
-    """The worst value against a span: its largest, unless one lies below the span.
+    """The value nearest to its end of a span, or furthest beyond: the largest, or where some are negative
+    the smallest.
 
     A note of REGISTER says that the last value is as good as the first, so that it is never tight.
     """
     if not uses:
         return []
     lowest, highest = min(uses, key=lambda pair: pair[1]), max(uses, key=lambda pair: pair[1])
-    below = lowest[1] < span.low
-    where, used = lowest if below else highest
-    verdict = "over" if below else judge(used, span.high)
+    (where, used), bound, verdict = highest, span.high, judge(highest[1], span.high)
+    if lowest[1] < span.low:
+        (where, used), bound, verdict = lowest, span.low, "over"
+    elif lowest[1] < 0 and verdict != "over" and lowest[1] / span.low >= used / max(span.high, 1):
+        (where, used), bound, verdict = lowest, span.low, judge(-lowest[1], -span.low)
     return [
         Finding(
             name,
             where,
             used,
-            span.low if below else span.high,
+            bound,
             "" if span.unit == "1" else span.unit,
             "ok" if verdict == "tight" and note == REGISTER else verdict,
             remedy=f"{remedy} Allowed: {span.low} to {span.high}.",
@@ -156,9 +159,9 @@ def _most(groups: Iterable[SynapseGroup], attribute: str) -> int:
 
 
 def ability_checks(network: NetworkDescription, profile: Profile) -> list[Finding]:
-    """Recurrence, convolution, delays and graded input where the chip has none."""
+    """Recurrence, convolution, delays, graded input and another reset, where the chip has none."""
     supports = profile.supports
-    rows: tuple[tuple[str, Flag, list[str], str], ...] = (
+    rows: tuple[tuple[str, Flag | None, list[str], str], ...] = (
         (
             "recurrence",
             supports.recurrence,
@@ -183,23 +186,31 @@ def ability_checks(network: NetworkDescription, profile: Profile) -> list[Findin
             [source.name for source in network.sources if source.message_bits],
             "Encode the input as spikes.",
         ),
+        (
+            "reset_by_subtraction",
+            supports.reset_by_subtraction,
+            [layer.name for layer in network.layers if layer.subtracts],
+            "Retrain with a reset to v_reset.",
+        ),
     )
-    return [
-        Finding(
-            name,
-            ", ".join(users),
-            len(users),
-            None if flag.value else 0,
-            "users",
-            "ok" if flag.value else "over",
-            remedy=remedy,
-            note="supported" if flag.value else "not supported",
-            status=flag.status,
-            source=flag.source,
-        )
-        for name, flag, users, remedy in rows
-        if users
-    ]
+    return [_ability(name, flag, users, remedy) for name, flag, users, remedy in rows if users]
+
+
+def _ability(name: str, flag: Flag | None, users: list[str], remedy: str) -> Finding:
+    able = flag is not None and flag.value
+    told = "supported" if able else "not supported" if flag is not None else "not stated by the profile"
+    return Finding(
+        name,
+        ", ".join(users),
+        len(users),
+        None if able else 0,
+        "users",
+        "ok" if able else "over",
+        remedy=remedy,
+        note=f"{told}; {flag.note}" if flag is not None and flag.note else told,
+        status="unavailable" if flag is None else flag.status,
+        source=() if flag is None else flag.source,
+    )
 
 
 def overflow_checks(

@@ -6,7 +6,8 @@ integers that a limit speaks about. :mod:`snn_deploy.convert.footprint` makes th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -35,7 +36,7 @@ class Layer:
     """Neurons that share their decays and threshold. Ranges are (lowest, highest) over the neurons.
 
     node: the graph's node that the layer came from; several layers may share one.
-    channels: feature channels of a convolution, else 0.
+    channels: feature channels of a convolution, else 0. subtracts: a spike takes the threshold off v.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Layer:
     threshold: int = 1
     bias_mantissa: Range = (0, 0)
     bias_exp: Range = (0, 0)
+    subtracts: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,20 @@ class SynapseGroup:
         return self.targets * self.sources if self.dense else self.nonzero
 
 
+def _joined(groups: Sequence[SynapseGroup]) -> int:
+    """Places (target, source) at which any of the groups has a synapse."""
+    if len(groups) == 1:
+        return groups[0].nonzero
+    if any(group.indptr is None for group in groups):
+        return groups[0].targets * groups[0].sources
+    places = [
+        np.repeat(np.arange(group.targets), np.diff(group.indptr)) * group.sources + group.indices
+        for group in groups
+        if group.indptr is not None and group.indices is not None
+    ]
+    return int(np.unique(np.concatenate(places)).size)
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkDescription:
     """Sources, layers from input to output, and the synapse groups between them.
@@ -116,6 +132,19 @@ class NetworkDescription:
     layers: tuple[Layer, ...]
     groups: tuple[SynapseGroup, ...]
     outputs: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> int:
+        """Nonzero weights of all groups: a synapse whose weight is spread over planes has one in each."""
+        return sum(group.nonzero for group in self.groups)
+
+    @property
+    def synapses(self) -> int:
+        """Pairs of neurons that a nonzero weight joins, at each delay once."""
+        planes: dict[tuple[str, str, int], list[SynapseGroup]] = defaultdict(list)
+        for group in self.groups:
+            planes[group.source, group.target, group.delay].append(group)
+        return sum(_joined(groups) for groups in planes.values())
 
     def into(self, layer: str) -> tuple[SynapseGroup, ...]:
         """The groups that end in a layer."""

@@ -48,11 +48,12 @@ class Finding:
 
     def violation(self) -> Violation:
         """The finding as an error: what, where, found, allowed, and what to do."""
+        side = "at least" if self.bound is not None and self.used < self.bound else "at most"
         return Violation(
             self.limit.replace("_", " "),
             self.where,
             f"{self.used:g} {self.unit}",
-            "unknown" if self.bound is None else f"at most {self.bound:g} {self.unit}",
+            "unknown" if self.bound is None else f"{side} {self.bound:g} {self.unit}",
             self.remedy,
         )
 

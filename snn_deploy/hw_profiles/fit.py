@@ -30,13 +30,18 @@ REMEDIES = {
 
 @dataclass(frozen=True, eq=False)
 class FitReport:
-    """The answer: findings, the cut into cores, and the chips and board that hold them."""
+    """The answer: findings, the cut into cores, and the chips and board that hold them.
+
+    synapses, entries: of the network, see :class:`NetworkDescription`.
+    """
 
     profile: Profile
     findings: tuple[Finding, ...]
     partition: Partition
     chips: int
     board: str | None
+    synapses: int
+    entries: int
 
     @property
     def fits(self) -> bool:
@@ -76,6 +81,8 @@ class FitReport:
             "cores": None if self.profile.limits.cores_per_chip is None else len(self.partition.cores),
             "chips": self.chips,
             "board": self.board,
+            "synapses": self.synapses,
+            "synapse_entries": self.entries,
             "utilisation": self.utilisation,
             "findings": [finding.as_dict() for finding in self.findings],
             "layers": [_layer_record(name, self) for name in self.partition.slices],
@@ -110,7 +117,7 @@ def fit(
         *ability_checks(network, profile),
         *overflow_checks(network, profile.integer_formats, activity),
     ]
-    return FitReport(profile, tuple(findings), cut, needed, board)
+    return FitReport(profile, tuple(findings), cut, needed, board, network.synapses, network.entries)
 
 
 def _core_checks(network: NetworkDescription, profile: Profile, cut: Partition) -> Iterator[Finding]:

@@ -129,12 +129,13 @@ class Integers(Strict):
 
 
 class Abilities(Strict):
-    """What the chip can do at all."""
+    """What the chip can do at all. A profile that does not state reset_by_subtraction holds none."""
 
     graded_spikes: Ability
     recurrence: Ability
     convolution: Ability
     delays: Ability
+    reset_by_subtraction: Ability | None = None
 
 
 class EnergyTable(Strict):

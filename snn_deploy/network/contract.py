@@ -15,8 +15,9 @@ from snn_deploy.errors import ModelNotSupported, Violation
 
 _log = logging.getLogger(__name__)
 
-ResetMode = Literal["zero"]
+ResetMode = Literal["zero", "subtract"]
 Decay = Literal["euler", "exponential"]
+_RESETS = " or ".join(get_args(ResetMode))
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Contract:
     """Discrete-time semantics of a network.
 
     dt: time step in seconds.
-    reset: "zero" sets v to v_reset at a spike, the only reset that Loihi has.
+    reset: what a spike does to v, once a step. "zero": v <- v_reset, the only reset that Loihi 1 has.
+        "subtract": v <- v - (v_threshold - v_reset): v at the threshold falls to v_reset, and what lies above
+        stays. Frameworks that take v_threshold off and know no v_reset mean v_reset = 0.
     strict_threshold: a neuron spikes when v > v_threshold, not at equality.
     recurrent_delay: steps from a spike to its effect over a cycle of the graph.
     initial_state: v starts at v_leak and i at 0.
@@ -65,7 +68,7 @@ class Contract:
         A flag that the metadata does not bear out is logged as a warning.
         """
         stated_dt = _stated("dt", metadata.get("dt"), dt)
-        stated_reset = _stated("reset", _text(metadata.get("reset")), reset)
+        stated_reset: Any = _stated("reset", _text(metadata.get("reset")), reset)
         stated_decay: Any = _text(metadata.get("decay", "euler")) if decay is None else decay
         violations = [*_dt_violations(stated_dt, origin), *_reset_violations(stated_reset)]
         if stated_decay not in get_args(Decay):
@@ -82,7 +85,7 @@ class Contract:
                 )
         if violations:
             raise ModelNotSupported(violations)
-        return Contract(dt=float(stated_dt), decay=stated_decay)
+        return Contract(dt=float(stated_dt), reset=stated_reset, decay=stated_decay)
 
 
 #: What the contract fixes to one value.
@@ -122,19 +125,19 @@ def _reset_violations(reset: Any) -> list[Violation]:
             Violation(
                 "the reset mode is not stated",
                 where="graph metadata 'reset'",
-                allowed="zero",
-                remedy="NIR carries no reset mode: pass --reset zero if v returns to v_reset at a spike. "
-                "A network that was trained to subtract its threshold gives other spikes then.",
+                allowed=_RESETS,
+                remedy="NIR carries no reset mode: pass --reset zero if v returns to v_reset at a spike, "
+                "--reset subtract if the threshold is taken off it (the default of snnTorch and Sinabs).",
             )
         ]
-    if reset != "zero":
+    if reset not in get_args(ResetMode):
         return [
             Violation(
-                "this reset mode does not exist on Loihi, whose neurons return to v_reset",
+                "this reset mode is not known: a neuron spikes once a step, and v is set or lowered once",
                 where="reset",
                 found=str(reset),
-                allowed="zero",
-                remedy="Retrain with a hard reset, or pass --reset zero and accept other spikes.",
+                allowed=_RESETS,
+                remedy="Retrain with one of these, or pass --reset and accept other spikes.",
             )
         ]
     return []

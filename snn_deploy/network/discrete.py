@@ -10,21 +10,24 @@ from dataclasses import dataclass
 
 from snn_deploy.network.arrays import FloatArray
 from snn_deploy.network.connections import Connection
-from snn_deploy.network.contract import Contract
+from snn_deploy.network.contract import Contract, ResetMode
 from snn_deploy.network.network import Input, Output
 
 
 @dataclass(frozen=True, eq=False)
 class DiscretePopulation:
-    """u <- (1 - du) u + a;   v <- (1 - dv) v + u + bias;   z = [v > 1];   v <- 0 where z
+    """u <- (1 - du) u + a;   v <- (1 - dv) v + u + bias;   z = [v > 1]
+
+    and v <- 0 where z, or v <- v - 1 where z and reset is "subtract".
 
     a: summed weighted input of the step, in units of the threshold. u: synaptic current.
     v: membrane potential, (v_physical - v_reset) / gap. bias: constant drive of v.
     du, dv: decays a step, in (0, 1] and [0, 1]. u0, v0: state before the first step.
     gap: v_threshold - v_reset. v_reset, gap: what maps v back to the source's units,
     v_physical = v_reset + gap v. All arrays have shape (neurons,).
-    spiking is False for a read-out: it never fires, is not reset, and v is its result; gap is then the
-    largest incoming weight and v_reset the start of v, so that weights span [-1, 1] and v starts at 0.
+    reset: the contract's. spiking is False for a read-out: it never fires, is not reset, and v is its
+    result; gap is then the largest incoming weight and v_reset the start of v, so that weights span [-1, 1]
+    and v starts at 0.
     """
 
     name: str
@@ -37,6 +40,7 @@ class DiscretePopulation:
     gap: FloatArray
     v_reset: FloatArray
     spiking: bool = True
+    reset: ResetMode = "zero"
 
 
 @dataclass(frozen=True, eq=False)

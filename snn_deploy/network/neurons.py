@@ -1,9 +1,10 @@
 """The neuron models, with NIR's names and fields. To add one, write its class here: nothing else changes.
 
 Each docstring is the model's equation, then its symbols. S is the summed weighted input of a step, dt
-the contract's time step. A spiking model has z = 1 where v > v_threshold, and then v <- v_reset; a
-read-out has neither and its v is the result. The class carries the name of its NIR primitive, and its
-fields are that primitive's, as float64 arrays in the population's flattened order.
+the contract's time step. A spiking model has z = 1 where v > v_threshold, and then v <- v_reset, or under
+a contract that subtracts v <- v - (v_threshold - v_reset); a read-out has neither and its v is the result.
+The class carries the name of its NIR primitive, and its fields are that primitive's, as float64 arrays in
+the population's flattened order.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from snn_deploy.network.arrays import IntArray
 from snn_deploy.network.connections import Connection
-from snn_deploy.network.contract import Contract
-from snn_deploy.network.integers import STATE_SHIFT, shift
+from snn_deploy.network.contract import Contract, ResetMode
+from snn_deploy.network.integers import STATE_LIMIT, STATE_SHIFT, shift
 from snn_deploy.network.network import Input, Output
 
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
@@ -27,7 +27,7 @@ class QuantisedPopulation:
 
     u <- wrap(trunc(u (4095 - du) / 4096) + (a << 6));   wrap once into (-2^23, 2^23]
     v <- clip(trunc(v (4096 - dv) / 4096) + u + beff, -(2^23 - 1), 2^23 - 1)
-    z = [v > vth << 6];   v <- 0 where z
+    z = [v > vth << 6];   v <- 0 where z, or v <- v - (vth << 6) where z and reset is "subtract"
 
     a: summed integer input. beff: bias_mant << bias_exp, arithmetic right shift for a negative
     exponent. trunc: toward zero. du: -1 .. 4095 (-1 is no decay). dv: 0 .. 4096.
@@ -35,6 +35,7 @@ class QuantisedPopulation:
     node, index: the graph's node and the positions in it (flattened) that these neurons hold.
     scale: threshold mantissa of one unit of normalised v, so v_normalised = v / (64 scale).
     spiking is False for a read-out behind an unreachable threshold, whose v is the result.
+    reset: the contract's. "subtract" is no law of Lava's own LIF: a process of ours computes it there.
     """
 
     name: str
@@ -49,6 +50,7 @@ class QuantisedPopulation:
     v0: IntArray
     scale: float = 1.0
     spiking: bool = True
+    reset: ResetMode = "zero"
 
     @property
     def neurons(self) -> int:
@@ -58,6 +60,11 @@ class QuantisedPopulation:
     def bias(self) -> IntArray:
         """The effective bias that v receives each step, shape (neurons,)."""
         return shift(self.bias_mant, self.bias_exp)
+
+    @property
+    def clip_is_lossless(self) -> bool:
+        """Whether a v that is clipped to 2^23 - 1 fires, and is 0 afterwards as it would be unclipped."""
+        return self.reset == "zero" and self.vth << STATE_SHIFT < STATE_LIMIT - 1
 
     @property
     def unit(self) -> float:

@@ -56,6 +56,7 @@ class Checkpoint:
 
         tensors = {f"module.{name}": value for name, value in run.module.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in run.best.weights.items()}
+        tensors |= {f"ann.{name}": value for name, value in run.ann.items()}
         tensors["torch_rng"] = torch.get_rng_state()
         if run.device.type == "cuda":
             tensors["cuda_rng"] = torch.cuda.get_rng_state(run.device)
@@ -166,6 +167,7 @@ def _restore(run: Run, ahead: Ahead, document: Any, tensors: Mapping[str, torch.
     rank = (bool(document["best"]["rank"][0]), float(document["best"]["rank"][1]))
     best = {name: value.to(run.device) for name, value in _named(tensors, "best.").items()}
     run.best = Best(int(document["best"]["epoch"]), rank, best)
+    run.ann = {name: value.to(run.device) for name, value in _named(tensors, "ann.").items()}
     run.history = [_epoch(stored) for stored in document["history"]]
     run.position, run.sizes = Position(**document["position"]), document["sizes"]
     if "optimiser" in document:
@@ -177,6 +179,13 @@ def _restore(run: Run, ahead: Ahead, document: Any, tensors: Mapping[str, torch.
             index, _, part = name.partition(".")
             states.setdefault(int(index), {})[part] = value
         run.optimiser.load_state_dict({"state": states, "param_groups": document["optimiser"]})
+        for (
+            weight,
+            state,
+        ) in run.optimiser.state.items():  # in the weight's layout, as the fused step reads them
+            for name, value in state.items():
+                if value.shape == weight.shape:
+                    state[name] = torch.empty_like(weight).copy_(value)
         run.schedule.load_state_dict(document["schedule"])
     if run.position.view_rng is not None:
         ahead.rewind(run.position.view_rng)

@@ -37,6 +37,20 @@ def spikes_of(module: Towers, tower: str, raster: npt.NDArray[Any], layer: int =
     return np.concatenate(parts)
 
 
+def outputs_of(ann: Towers, tower: str, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Outputs (items, units) of the last layer of a tower with ReLU in place of its neurons."""
+    import torch
+
+    from snn_deploy.train.ann import activations
+
+    with torch.no_grad():
+        parts = [
+            activations(ann.tower(tower), torch.from_numpy(values[first : first + _BATCH]))[-1].numpy()
+            for first in range(0, len(values), _BATCH)
+        ]
+    return np.concatenate(parts)
+
+
 def stored_constants(module: Towers) -> dict[str, npt.NDArray[Any]]:
     """The arrays that a trained model carries for its input coding and read-out."""
     return {name: value.detach().cpu().numpy() for name, value in module.constants.named_buffers()}

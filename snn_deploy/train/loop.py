@@ -35,11 +35,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Trained:
     """A trained model. best_epoch: number of the epoch of spikes whose weights ``module`` has, the last
-    one without validation, 0 where no epoch of spikes was trained."""
+    one without validation, 0 where no epoch of spikes was trained. ann: the ANN that the spikes began from,
+    where there was one, to be run by :func:`snn_deploy.train.ann.activations`."""
 
     module: Towers
     history: list[Epoch]
     best_epoch: int
+    ann: Towers | None = None
 
 
 def fit(
@@ -53,6 +55,7 @@ def fit(
     coding: Coding | Mapping[str, Coding] = rate_code,
     start: Mapping[str, torch.Tensor] | None = None,
     frozen: Collection[str] = (),
+    frozen_heads: Collection[str] = (),
     validate: Validate | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
@@ -64,6 +67,7 @@ def fit(
     a linear map that the objective trains is drawn where none is given. coding: how values become what
     each step shows, one for all inputs or one for each. start: weights to begin with, by their names in the
     model; others are drawn. frozen: towers that keep their weights.
+    frozen_heads: linear maps that the first stage alone trains.
     validate: called after each epoch of spikes with the model in evaluation mode; the weights of the epoch
     with the highest score are kept, epochs beyond the spike budget behind those within. checkpoint: file
     from which an interrupted run goes on, with the result of an uninterrupted one. device: such as "cuda";
@@ -83,13 +87,15 @@ def fit(
         first.check(config.towers, objective.targets)
         _prepare(module, first, objective, constants=constants, start=start, frozen=frozen)
         codings = {name: coding if callable(coding) else coding[name] for name in first.inputs}
-        module.to(place)
+        # convolutions are faster so, and layers of other shapes are not concerned
+        module.to(place).to(memory_format=torch.channels_last)
         heads = trained_constants(module, objective)
-        run = Run(module, objective, recipe, codings, rng, place, validate, heads)
+        still = frozenset(f"{head}_{part}" for head in frozen_heads for part in ("weight", "bias"))
+        run = Run(module, objective, recipe, codings, rng, place, validate, heads, still)
         stored = None
         if checkpoint is not None:
             asked = {"seed": seed, "frozen": sorted(frozen), "validated": validate is not None}
-            asked |= {"objective": objective, "device": place.type}
+            asked |= {"objective": objective, "device": place.type, "frozen_heads": sorted(frozen_heads)}
             said = identity(config, recipe, first, codings=codings, constants=constants, start=start, **asked)
             stored = Checkpoint(checkpoint, said)
             stored.resume(run, ahead)
@@ -100,17 +106,22 @@ def fit(
                 progress(epoch)
         if stored is not None:
             stored.write(run)
-    return _finished(run)
+    return _finished(run, config)
 
 
-def _finished(run: Run) -> Trained:
+def _finished(run: Run, config: Config) -> Trained:
     """The model of the best epoch, on the CPU and in evaluation mode."""
     if run.best.weights:
         load_weights(run.module, run.best.weights)
     for value in run.heads.values():
         value.requires_grad_(False)
-    module = run.module.requires_grad_(True).cpu().eval()
-    return Trained(module, run.history, run.best.epoch)
+    module = run.module.requires_grad_(True).cpu().to(memory_format=torch.contiguous_format).eval()
+    ann = None
+    if run.ann:
+        ann = build(config)
+        load_weights(ann, run.ann)
+        ann.requires_grad_(False).eval()
+    return Trained(module, run.history, run.best.epoch, ann)
 
 
 def _prepare(

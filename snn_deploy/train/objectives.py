@@ -202,6 +202,14 @@ class WeightedSum:
         return _sum(weight * term(layers, batch) for weight, term in self.terms)
 
 
+def readers(objective: Objective, tower: str) -> list[str]:
+    """The linear maps of an objective that read the rates of this tower."""
+    if isinstance(objective, WeightedSum):
+        return list(dict.fromkeys(head for _, term in objective.terms for head in readers(term, tower)))
+    head, read = getattr(objective, "head", ""), getattr(objective, "input", "") or tower
+    return [head] if head and read == tower else []
+
+
 def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """-mean_n sum_k q_nk log softmax_k(logits_n), with q of classes (n) or of weights (n, k) over their sum.
 

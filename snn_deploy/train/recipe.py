@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -29,7 +29,8 @@ class Recipe(BaseModel):
 
     ``steps`` time steps of a presentation; ``hidden`` neurons of a tower's first layer; ``pairs`` ON/OFF
     pairs of output neurons, the length of an embedding; ``tau_syn_inv`` and ``tau_mem_inv`` in 1/s.
-    ``rate_epochs`` epochs of the rate model come first, ``epochs`` of the spiking network follow.
+    ``rate_epochs`` epochs of what ``start`` names come first, the rate model of the neurons or an ANN of the
+    same shape (:mod:`snn_deploy.train.ann`), ``epochs`` of the spiking network follow.
     ``rate_penalty`` weighs how far each neuron's mean rate lies outside [``rate_low``, ``rate_high``]
     spikes a step. ``spike_budget`` is the spikes per example that a tower may send, all layers together:
     beyond it the loss rises by 1 for every ``budget_scale`` spikes. ``drop``: in training, the share of
@@ -45,6 +46,7 @@ class Recipe(BaseModel):
     pairs: PositiveInt = 256
     tau_syn_inv: InverseTau = 500.0
     tau_mem_inv: InverseTau = 250.0
+    start: Literal["rate model", "ann"] = "rate model"
     rate_epochs: NonNegativeInt = 100
     epochs: NonNegativeInt = 12
     batch: Annotated[int, Field(ge=2)] = 64

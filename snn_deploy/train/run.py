@@ -15,14 +15,18 @@ import torch
 
 from snn_deploy.convert.frontends.norse.description.modules import Towers
 from snn_deploy.train.ahead import Ahead
+from snn_deploy.train.ann import activations, begin_spikes, freeze_norms
 from snn_deploy.train.coding import Coding, rate_code
 from snn_deploy.train.examples import Batch, Examples, Layers, batches, tower_of
-from snn_deploy.train.objectives import Objective
+from snn_deploy.train.objectives import Objective, readers
 from snn_deploy.train.penalties import penalty
 from snn_deploy.train.progress import Epoch
 from snn_deploy.train.rate_model import rates
 from snn_deploy.train.recipe import Recipe
 from snn_deploy.train.unroll import unroll
+
+_SAMPLED = 512
+"""Examples by which an ANN's outputs are scaled to thresholds."""
 
 Validate = Callable[[Towers], float]
 """A score of the spiking network on held-out examples, higher is better."""
@@ -55,7 +59,11 @@ class Best:
 
 @dataclass
 class Run:
-    """The model, its optimiser, and where the run stands."""
+    """The model, its optimiser, and where the run stands.
+
+    heads: linear maps that are trained; frozen_heads: names of those that the spikes leave as they are.
+    ann: the weights of the ANN that the spikes began from.
+    """
 
     module: Towers
     objective: Objective
@@ -65,6 +73,8 @@ class Run:
     device: torch.device
     validate: Validate | None
     heads: dict[str, torch.Tensor]
+    frozen_heads: frozenset[str] = frozenset()
+    ann: dict[str, torch.Tensor] = field(default_factory=dict)
     position: Position = field(default_factory=Position)
     best: Best = field(default_factory=Best)
     history: list[Epoch] = field(default_factory=list)
@@ -86,17 +96,25 @@ class Run:
         """AdamW whose learning rate rises and falls once in ``steps`` steps, fresh for each stage."""
         spikes = self.position.stage == "spikes"
         peak = self.recipe.learning_rate if spikes else self.recipe.rate_learning_rate
-        trained = [weight for weight in self.module.parameters() if weight.requires_grad]
+        trained: list[torch.Tensor] = [weight for weight in self.module.parameters() if weight.requires_grad]
+        for name, head in self.heads.items():
+            head.requires_grad_(not (spikes and name in self.frozen_heads))
+        trained += [head for head in self.heads.values() if head.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            [*trained, *self.heads.values()], lr=peak, weight_decay=self.recipe.weight_decay, fused=True
+            trained, lr=peak, weight_decay=self.recipe.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, peak, total_steps=steps, pct_start=self.recipe.warm_up
         )
 
     def _epoch(self, count: int, ahead: Ahead, after_batch: Callable[[Run], None]) -> Epoch:
-        self.module.train()
         position, examples = self.position, ahead.next()
+        from_ann = self.recipe.start == "ann" and position.stage == "spikes" and self.recipe.rate_epochs > 0
+        if from_ann and not self.ann:
+            self._begin_spikes(examples)
+        self.module.train()
+        if from_ann:
+            freeze_norms(self.module)
         if position.batch == 0:
             position.rng, position.view_rng = self.rng.bit_generator.state, ahead.state
             parts = batches(len(examples), self.recipe.batch, self.rng)
@@ -116,12 +134,25 @@ class Run:
         self.position = position.next_epoch()
         return epoch
 
+    def _begin_spikes(self, examples: Examples) -> None:
+        """Keep the ANN's weights, and turn them into those that the spiking network begins with."""
+        self.ann = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
+        self.module.eval()
+        sample = examples.rows(np.arange(min(len(examples), _SAMPLED)))
+        for name, values in sample.inputs.items():
+            if tower_of(name) == name:
+                coded = self.codings[name](values, self.recipe.steps, self.rng)
+                stands_for = begin_spikes(self.module.tower(name), self._tensor(coded.mean(1)))
+                with torch.no_grad():
+                    for head in readers(self.objective, name):
+                        self.heads[f"{head}_weight"].mul_(stands_for)
+
     def _step(self, examples: Examples) -> None:
         if self.optimiser is None or self.schedule is None:
             raise RuntimeError("prepare_optimiser comes first")
         layers, batch = self._forward(examples)
         loss = self.objective(layers, batch)
-        total = loss + penalty(layers, self.recipe)
+        total = loss if self._trains_ann else loss + penalty(layers, self.recipe)
         self.optimiser.zero_grad()
         torch.autograd.backward([total])
         self.optimiser.step()
@@ -140,6 +171,8 @@ class Run:
             if self.position.stage == "spikes":
                 raster = _raster(coding(values, steps, self.rng)).to(self.device)
                 layers[name] = unroll(tower, raster, self.recipe.slope, drop=self._drop())
+            elif self._trains_ann:
+                layers[name] = activations(tower, self._tensor(coding(values, steps, self.rng).mean(1)))
             else:
                 drawn = coding is rate_code
                 mean = values if drawn else coding(values, steps, self.rng).mean(1)
@@ -147,6 +180,10 @@ class Run:
         inputs = {name: self._tensor(values) for name, values in examples.inputs.items()}
         targets = {name: self._tensor(values) for name, values in examples.targets.items()}
         return layers, Batch(inputs, targets, dict(self.module.constants.named_buffers()))
+
+    @property
+    def _trains_ann(self) -> bool:
+        return self.recipe.start == "ann" and self.position.stage == "rates"
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
@@ -160,7 +197,8 @@ class Run:
         means = {
             name: np.mean([batch[name] for batch in position.rates], 0).tolist() for name in position.rates[0]
         }
-        spikes = {name: steps * float(np.dot(means[name], self.sizes[name])) for name in means}
+        spiking = {} if self._trains_ann else means
+        spikes = {name: steps * float(np.dot(means[name], self.sizes[name])) for name in spiking}
         return Epoch(
             position.stage,
             position.epoch + 1,

@@ -156,7 +156,7 @@ class _Lif(torch.autograd.Function):
         moments: tuple[torch.Tensor, torch.Tensor] | None,
         p: _Neurons,
     ) -> torch.Tensor:
-        spikes = torch.empty(current.shape, dtype=current.dtype, device=current.device)
+        spikes = torch.empty_like(current)  # in the current's own layout
         surrogate = torch.empty_like(spikes) if any(ctx.needs_input_grad) else None
         scratch, i, v = torch.empty_like(spikes[0]), torch.zeros_like(spikes[0]), torch.empty_like(spikes[0])
         v.copy_(p.v_leak.expand_as(v))

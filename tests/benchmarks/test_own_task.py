@@ -226,6 +226,7 @@ def kill_after(batches: int, *arguments: object) -> None:
     assert child.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow  # tests/train/test_checkpoint.py kills a run in every pass
 def test_train_after_kill_9_ends_with_the_arrays_of_an_uninterrupted_run(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,9 +71,6 @@ def odd_graphs():
             replace(lif, tau=np.full(3, 5e-4)), shape=[3]
         ),
         "n0: v_leak is not finite": chain(replace(lif, v_leak=np.array([0, np.nan, 0])), shape=[3]),
-        "n1: a constant passes this Delay": chain(
-            draw.affine(3, 2), nir.Delay(np.full(3, DT)), lif, shape=[2]
-        ),
         "a cycle without a neuron has no time step": graph(
             {**ends(3, 3), "a": nir.Linear(np.eye(3)), "b": nir.Linear(np.eye(3)), "lif": lif},
             [("in", "a"), ("a", "b"), ("b", "a"), ("b", "lif"), ("lif", "out")],

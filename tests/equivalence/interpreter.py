@@ -1,7 +1,8 @@
 """An interpreter of NIR's equations, written for the tests alone: it shares no code with the package.
 
 It walks the nodes of a graph, nested graphs included, step by step, as NIR states them: forward Euler,
-current first; a spike where v > v_threshold; v <- v_reset; v starts at v_leak (at v_reset in an IF, at 0
+current first; a spike where v > v_threshold; then v <- v_reset, or v <- v - (v_threshold - v_reset) where the
+caller says that resets subtract; v starts at v_leak (at v_reset in an IF, at 0
 in an I), currents at 0. A node that is reached over a cycle hands on what it sent in the step before.
 Linear maps are PyTorch's, in float64, so that convolution and pooling have a second source.
 """
@@ -17,7 +18,9 @@ import torch
 import torch.nn.functional as F
 
 
-def run(graph: nir.NIRGraph, inputs: dict[str, np.ndarray], dt: float, feedback=(), record=None):
+def run(
+    graph: nir.NIRGraph, inputs: dict[str, np.ndarray], dt: float, feedback=(), record=None, *, reset="zero"
+):
     """Rasters of every neuron node (membranes of read-outs), (steps, samples, *shape), by dotted name.
 
     inputs: (samples, steps, *shape) by input name. feedback: edges, by dotted names, that carry what was
@@ -28,7 +31,7 @@ def run(graph: nir.NIRGraph, inputs: dict[str, np.ndarray], dt: float, feedback=
     order = sort(nodes, [edge for edge in edges if edge not in feedback])
     samples, steps = next(iter(inputs.values())).shape[:2]
     sent: dict[str, torch.Tensor] = {}
-    cells = {name: Cell(node, dt) for name, node in nodes.items()}
+    cells = {name: Cell(node, dt, reset) for name, node in nodes.items()}
     out: dict[str, list[np.ndarray]] = {name: [] for name in nodes}
     for t in range(steps):
         before = dict(sent)
@@ -95,8 +98,9 @@ def sort(nodes, edges):
 class Cell:
     """One node and its state."""
 
-    def __init__(self, node, dt):
+    def __init__(self, node, dt, reset="zero"):
         self.node, self.dt, self.v, self.i = node, dt, None, None
+        self.reset = reset
         self.line = None
 
     def step(self, x):
@@ -165,7 +169,11 @@ class Cell:
 
     def _fire(self, node):
         z = self.v > _t(node.v_threshold)
-        self.v = torch.where(z, _t(node.v_reset).expand(self.v.shape), self.v)
+        if self.reset == "subtract":
+            left = self.v - (_t(node.v_threshold) - _t(node.v_reset))
+        else:
+            left = _t(node.v_reset).expand(self.v.shape)
+        self.v = torch.where(z, left, self.v)
         return z.to(torch.float64)
 
     def _leak(self, node, current):

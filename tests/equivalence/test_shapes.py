@@ -136,6 +136,23 @@ def test_delays_of_each_line_its_own(seed):
     check(net, {"input": draw.spikes(3, 250, (16,))}, DT)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_constant_behind_a_delay_begins_late(seed):
+    """The bias alone makes these neurons fire, each from its own step on."""
+    draw = Draw(seed)
+    late = draw.rng.integers(0, 40, 20)
+    net = chain(
+        nir.Affine(0.05 * draw.weight(20, 6), draw.uniform(0.3, 0.6, 20)),
+        nir.Delay(late * DT),
+        nir.IF(r=np.ones(20), v_threshold=np.ones(20), v_reset=np.zeros(20)),
+        shape=[6],
+    )
+    inputs = {"input": draw.spikes(2, 80, (6,), 0.05)}
+    check(net, inputs, DT)
+    fired = interpreter.run(net, inputs, DT)["n2"].any(axis=1)
+    assert np.array_equal(fired.argmax(axis=0) >= late, np.ones(20, bool)) and len(set(late)) > 8
+
+
 @pytest.mark.parametrize("steps", [62, 63, 64, 130, 200])
 def test_long_delays_go_through_relays(steps):
     draw = Draw(steps)
@@ -250,8 +267,11 @@ def test_graded_input_is_multiplied(shape):
     check(net, {"input": graded.astype(np.int32)}, DT)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_random_networks(seed):
+@pytest.mark.parametrize(
+    "seed", [*range(12), *(pytest.param(k, marks=pytest.mark.slow) for k in range(12, 500))]
+)
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_random_networks(seed, reset):
     """Random layered graphs: mixed neurons, plain and delayed edges, self-recurrence, several sources."""
     draw, rng = Draw(100 + seed), np.random.default_rng(seed)
     sizes = rng.integers(6, 24, rng.integers(3, 6))
@@ -261,22 +281,28 @@ def test_random_networks(seed):
     for i, size in enumerate(sizes):
         nodes[f"p{i}"] = draw.neuron(size)
         last = sources[-1]
+        gain = 1.1 if reset == "zero" else 0.6  # what subtraction leaves lets neurons fire more
         for source, width in sorted({last, *(s for s in sources if rng.random() < 0.4)}):
             name = f"w_{source}_{i}"
-            nodes[name] = (draw.affine if rng.random() < 0.5 else draw.linear)(size, width, 1.1)
+            nodes[name] = (draw.affine if rng.random() < 0.5 else draw.linear)(size, width, gain)
             entry = name
             if rng.random() < 0.3:
                 entry = f"d_{source}_{i}"
                 nodes[entry] = nir.Delay(rng.integers(0, 9, width) * DT)
                 edges.append((entry, name))
-            edges += [(source, entry), (name, f"p{i}")]
+            leave = name
+            if rng.random() < 0.3:  # constants begin as late as spikes do
+                leave = f"l_{source}_{i}"
+                nodes[leave] = nir.Delay(rng.integers(0, 5, size) * DT)
+                edges.append((name, leave))
+            edges += [(source, entry), (leave, f"p{i}")]
         if rng.random() < 0.5:
             nodes[f"r{i}"] = draw.affine(size, size, 0.5)
             edges += [(f"p{i}", f"r{i}"), (f"r{i}", f"p{i}")]
             feedback.append((f"r{i}", f"p{i}"))
         sources.append((f"p{i}", size))
     edges.append((f"p{len(sizes) - 1}", "output"))
-    check(graph(nodes, edges), {"input": draw.spikes(3, 200, (14,))}, DT, feedback)
+    check(graph(nodes, edges), {"input": draw.spikes(3, 200, (14,))}, DT, feedback, reset=reset)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_it_survives_its_own_metadata_as_text_bytes_and_numpy_numbers():
         ({}, {"dt": 0.0, "reset": "zero"}, "dt: bad time step; found 0.0"),
         ({"dt": float("nan"), "reset": "zero"}, {}, "dt: bad time step; found nan"),
         ({"dt": "soon", "reset": "zero"}, {}, "dt: bad time step; found soon"),
-        ({"dt": 1e-3, "reset": "subtract"}, {}, "does not exist on Loihi, whose neurons return to v_reset"),
+        ({"dt": 1e-3, "reset": "half"}, {}, "this reset mode is not known"),
         ({**FULL, "strict_threshold": False}, {}, "strict_threshold: the graph asks for semantics"),
         ({**FULL, "recurrent_delay": 2}, {}, "found 2; allowed 1"),
         ({**FULL, "initial_state": "v=0"}, {}, "initial_state: the graph asks for semantics"),
@@ -69,3 +69,9 @@ def test_a_flag_that_says_the_same_is_no_warning(caplog):
     with caplog.at_level(logging.WARNING):
         Contract.resolve(FULL, dt=1e-3, reset="zero")
     assert not caplog.text
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_the_reset_is_the_flags_else_the_graphs_and_goes_into_metadata(reset):
+    assert Contract.resolve({"dt": 1e-3, "reset": reset}) == Contract(1e-3, reset=reset)
+    assert Contract.resolve({"dt": 1e-3}, reset=reset).metadata()["reset"] == reset

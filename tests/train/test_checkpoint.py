@@ -79,8 +79,14 @@ here.train(Path(sys.argv[1]))
 """
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path, seed):
+@pytest.fixture(scope="module")
+def whole():
+    """The run that nothing interrupts."""
+    return train()
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, seed, whole):
     path = tmp_path / "run.state"
     kill_after = int(np.random.default_rng(seed).integers(2, 50))  # of 54 batches
     child = subprocess.Popen(
@@ -93,7 +99,6 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, seed):
     child.stdout.close()
     seen = []
     resumed = train(path, stop=seen.append)
-    whole = train()
     assert digest(resumed) == digest(whole)
     assert len(seen) < len(whole.history) == 9  # it did not begin anew
     assert all(rate > 0 for epoch in whole.history for rate in epoch.rates["a"])
@@ -102,7 +107,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, seed):
 
 
 @pytest.mark.parametrize("batch", [1, 6, 7])
-def test_every_batch_can_be_the_last_before_a_crash(tmp_path, batch, monkeypatch):
+def test_every_batch_can_be_the_last_before_a_crash(tmp_path, batch, monkeypatch, whole):
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
     path, written = tmp_path / "run.state", []
     write = checkpoint.Checkpoint.write
@@ -117,7 +122,7 @@ def test_every_batch_can_be_the_last_before_a_crash(tmp_path, batch, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         train(path)
     monkeypatch.setattr(checkpoint.Checkpoint, "write", write)
-    assert digest(train(path)) == digest(train())
+    assert digest(train(path)) == digest(whole)
 
 
 def test_the_state_of_another_run_is_refused_by_name(tmp_path):

@@ -37,11 +37,23 @@ Scores = Mapping[str, NDArray[np.floating[Any]]]
 
 @dataclass(frozen=True)
 class Direction:
-    """One kind of query: the modality that is shown, and the one that is stored."""
+    """One kind of query: the modality that is shown, and the one that is stored.
+
+    splits: those in which it is asked, all that are reported where empty.
+    """
 
     name: str
     query: str
     gallery: str
+    splits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Items as vectors (items, n), and the read-outs that they were made of."""
+
+    vectors: NDArray[np.float32]
+    readings: Readings
 
 
 class RetrievalTask(Task):
@@ -86,6 +98,10 @@ class RetrievalTask(Task):
     def metrics(self) -> Mapping[str, Estimator]:
         return retrieval.METRICS
 
+    def subsets(self) -> Mapping[str, tuple[str, NDArray[np.bool_]]]:
+        """Further splits: name -> (split, which of its items are asked); all of its items stay stored."""
+        return {}
+
     @classmethod
     def reported(cls) -> tuple[str, ...]:
         """The splits but "validation"."""
@@ -110,10 +126,31 @@ class RetrievalTask(Task):
         return float(np.mean([found[self.main_metric] for found in values]))
 
     def sizes(self) -> dict[str, int]:
-        return {split: self.items(split) for split in self.reported()}
+        whole = {split: self.items(split) for split in self.reported()}
+        return {**whole, **{name: int(asked.sum()) for name, (_, asked) in self.subsets().items()}}
 
     def queries(self) -> dict[str, str]:
-        return {f"{split}: {d.name}": split for split in self.reported() for d in self.directions}
+        return {query: split for query, (split, _, _) in self._asked().items()}
+
+    def _asked(self) -> dict[str, tuple[str, str, Direction]]:
+        """Query -> (its split, the split whose items are stored, direction)."""
+        stored = {
+            **{split: split for split in self.reported()},
+            **{n: s for n, (s, _) in self.subsets().items()},
+        }
+        return {
+            f"{split}: {direction.name}": (split, whole, direction)
+            for split, whole in stored.items()
+            for direction in self.directions
+            if not direction.splits or whole in direction.splits
+        }
+
+    def _chosen(self, split: str, values: Values) -> Values:
+        """The values of a subset's items, of all others as they are."""
+        if split not in self.subsets():
+            return values
+        chosen = self.subsets()[split][1]
+        return {metric: of_items[chosen] for metric, of_items in values.items()}
 
     def rng(self, draw: int, split: str, modality: str) -> np.random.Generator:
         """The generator of a modality's noise and spikes in one draw."""
@@ -152,38 +189,46 @@ class RetrievalTask(Task):
             return readings.counts.astype(np.float32)
         return on_minus_off(readings.counts)
 
-    def embedded(
-        self, network: Deployed, engine: str, split: str, direction: Direction
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(queries, stored items) as embeddings."""
-        asked = self.read(network, engine, split, direction.query, QUERY)
-        stored = self.read(network, engine, split, direction.gallery, GALLERY)
-        return self.vectors(asked), self.vectors(stored)
+    def embed(self, network: Deployed, engine: str, split: str, modality: str, draw: int) -> Embedded:
+        """A split's items in one modality as vectors; ``draw`` draws noise and spikes."""
+        readings = self.read(network, engine, split, modality, draw)
+        return Embedded(self.vectors(readings), readings)
 
     def answers(self, network: Deployed, engine: str) -> Answers:
         values: dict[str, Values] = {}
         read: dict[str, Readings] = {}
-        for split in self.reported():
-            for direction in self.directions:
-                asked = self.read(network, engine, split, direction.query, QUERY)
-                stored = self.read(network, engine, split, direction.gallery, GALLERY)
-                query = f"{split}: {direction.name}"
-                values[query] = retrieval.values(retrieval.ranks(self.vectors(asked), self.vectors(stored)))
-                read[query] = asked
+        found: dict[tuple[str, str, int], Embedded] = {}
+        ranks: dict[tuple[str, str], Values] = {}
+
+        def embedded(split: str, modality: str, draw: int) -> Embedded:
+            key = (split, modality, draw)
+            if key not in found:
+                found[key] = self.embed(network, engine, *key)
+            return found[key]
+
+        for query, (split, whole, direction) in self._asked().items():
+            asked = embedded(whole, direction.query, QUERY)
+            if (whole, direction.name) not in ranks:
+                stored = embedded(whole, direction.gallery, GALLERY)
+                ranks[whole, direction.name] = retrieval.values(
+                    retrieval.ranks(asked.vectors, stored.vectors)
+                )
+            values[query] = self._chosen(split, ranks[whole, direction.name])
+            read[query] = asked.readings
         return Answers(values, read)
 
     def baselines(self, seed: int) -> dict[str, dict[str, Values]]:
+        of_split = {split: self.scores(split, QUERY + seed) for split in self.reported()}
         return {
-            f"{split}: {direction}": {
-                method: retrieval.values(retrieval.ranks_of_scores(matrix))
-                for method, matrix in methods.items()
+            query: {
+                method: self._chosen(split, retrieval.values(retrieval.ranks_of_scores(matrix)))
+                for method, matrix in of_split[whole].get(direction.name, {}).items()
             }
-            for split in self.reported()
-            for direction, methods in self.scores(split, QUERY + seed).items()
+            for query, (split, whole, direction) in self._asked().items()
         }
 
     def chance(self) -> dict[str, dict[str, float]]:
-        return {query: retrieval.chance(self.items(split)) for query, split in self.queries().items()}
+        return {query: retrieval.chance(self.items(whole)) for query, (_, whole, _) in self._asked().items()}
 
     def calibration(self, shown: Shown) -> dict[str, NDArray[Any]]:
         return self._paired(self.reported()[0], CALIBRATION, shown, _CALIBRATION_ITEMS)
@@ -222,7 +267,7 @@ class RetrievalTask(Task):
         if self.chained is None:
             return None
         stored, cues = (
-            self.vectors(self.read(network, "fixed", *self.chained, draw)) for draw in (GALLERY, QUERY)
+            self.embed(network, "fixed", *self.chained, draw).vectors for draw in (GALLERY, QUERY)
         )
         return six_hop_recall(stored, cues, network.seed)
 

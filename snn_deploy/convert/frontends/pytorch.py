@@ -30,5 +30,6 @@ def read_source(path: Path, dt: float | None = None, model: str | None = None) -
         "encoder": config.encoder,
         "training_seed": config.seed,
         "trained_with": dict(config.versions),
+        **{key: int(config.metadata[key]) for key in ("steps",) if key in config.metadata},
     }
     return Source(graph, provenance)

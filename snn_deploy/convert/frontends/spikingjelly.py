@@ -41,7 +41,7 @@ REFUSED = {
     "FewSpike": "its threshold changes from step to step",
 }
 
-for name in ("Linear", "Conv1d", "Conv2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Flatten"):
+for name in ("Linear", "Conv1d", "Conv2d", "AvgPool2d", "MaxPool2d", "BatchNorm1d", "BatchNorm2d", "Flatten"):
     writes(getattr(layer, name))(WRITERS[getattr(nn, name)])
 writes(layer.Dropout, layer.Dropout2d)(WRITERS[nn.Dropout])
 writes(layer.MultiStepContainer, layer.SeqToANNContainer, layer.StepModeContainer)(WRITERS[nn.Sequential])

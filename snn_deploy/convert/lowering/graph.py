@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from snn_deploy.convert.canonical import canonical
 from snn_deploy.convert.compose import identity
 from snn_deploy.convert.lowering.cycles import delay_cycles
-from snn_deploy.convert.lowering.signal import Path, Shape, Signal, joined, merge
+from snn_deploy.convert.lowering.signal import CONSTANT, Path, Shape, Signal, joined, merge
 from snn_deploy.convert.lowering.transform import (
     require_shape,
     spread,
@@ -26,7 +27,7 @@ from snn_deploy.errors import ModelNotSupported, Violation
 from snn_deploy.network.arrays import frozen
 from snn_deploy.network.contract import Contract
 from snn_deploy.network.network import Input, Network, Output, Population, Projection
-from snn_deploy.network.neurons import MODELS, Neuron
+from snn_deploy.network.neurons import LIF, MODELS, Neuron
 
 #: Widths of graded spikes, a sign among the bits; Lava carries up to 24.
 _MESSAGE_BITS = (2, 25)
@@ -75,16 +76,22 @@ class _Walk:
         for source, target in graph.edges:
             self.before[target].append(source)
         self.sent: dict[str, Signal] = {}
+        self.failed: dict[str, ModelNotSupported] = {}
         self.open_nodes: list[str] = []
         self.violations: list[Violation] = []
 
     def network(self, provenance: dict[str, Any]) -> Network:
+        for name in self.upstream_first():
+            with suppress(ModelNotSupported):  # what needs the node meets the error again
+                self.leaving(name)
         inputs = tuple(self.input(name, n) for name, n in self.nodes.items() if isinstance(n, nir.Input))
         populations = []
         for name, node in self.nodes.items():
             if type(node).__name__ in MODELS and self.try_leaving(name) is not None:
                 populations.append(self.population(name, node))
         edges = [edge for population in populations for edge in self.projections(population)]
+        if any(edge.source == CONSTANT for edge in edges):
+            populations.append(_constant(self.contract.dt))
         outputs = [self.output(name) for name, node in self.nodes.items() if isinstance(node, nir.Output)]
         self.check_membranes(edges, populations)
         if self.violations:
@@ -93,7 +100,11 @@ class _Walk:
             self.contract,
             inputs,
             tuple(populations),
-            delay_cycles(_unique_names(edges), [node.name for node in inputs], self.contract.recurrent_delay),
+            delay_cycles(
+                _unique_names(edges),
+                [*(node.name for node in inputs), CONSTANT],
+                self.contract.recurrent_delay,
+            ),
             tuple(output for output in outputs if output is not None),
             MappingProxyType(provenance),
         )
@@ -203,7 +214,32 @@ class _Walk:
             self.violations += error.violations
             return None
 
+    def upstream_first(self) -> list[str]:
+        """All nodes, each after those that it needs but for cycles, so that no walk goes deep."""
+        order: list[str] = []
+        seen: set[str] = set()
+        for end in self.nodes:
+            waiting = [(end, False)]
+            while waiting:
+                name, ready = waiting.pop()
+                if ready:
+                    order.append(name)
+                elif name not in seen:
+                    seen.add(name)
+                    waiting += [(name, True), *((source, False) for source in self.before[name])]
+        return order
+
     def leaving(self, name: str) -> Signal:
+        if name in self.failed:
+            raise self.failed[name]
+        try:
+            return self.worked_out(name)
+        except ModelNotSupported as error:
+            if not self.open_nodes:  # inside a cycle, another way may still lead to an answer
+                self.failed[name] = error
+            raise
+
+    def worked_out(self, name: str) -> Signal:
         if name in self.sent:
             return self.sent[name]
         node = self.nodes[name]
@@ -255,6 +291,12 @@ class _Walk:
         if own is not None:
             return own
         raise unknown
+
+
+def _constant(dt: float) -> Population:
+    """A neuron that forgets within a step and rests above its threshold, so that it spikes in every step."""
+    one, none = frozen(np.ones(1), np.float64), frozen(np.zeros(1), np.float64)
+    return Population(CONSTANT, (1,), LIF(tau=dt * one, r=one, v_leak=one, v_threshold=one / 2, v_reset=none))
 
 
 def _unique_names(edges: list[Projection]) -> list[Projection]:

@@ -13,6 +13,9 @@ from snn_deploy.network.connections import Connection
 
 Shape = tuple[int, ...]
 
+CONSTANT = "(constant)"
+"""Name of a neuron that spikes in every step: behind a Delay, a constant is its spikes, which begin late."""
+
 
 @dataclass(frozen=True)
 class Path:

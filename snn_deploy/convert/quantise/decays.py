@@ -6,6 +6,7 @@ fire faster than they settle; the gain here is fitted to the membrane between sp
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import numpy as np
 from snn_deploy.convert.quantise.evidence import DecayMatch
 from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
-from snn_deploy.network.arrays import IntArray
+from snn_deploy.network.arrays import FloatArray, IntArray
 from snn_deploy.network.discrete import DiscretePopulation
 from snn_deploy.network.quantised import QuantisedPopulation
 
 #: A decay that moves by more than this share when rounded is worth a warning.
 WARN_ABOVE = 0.01
+#: Gain and offset are told apart where their membranes' squared sine is more than this.
+_APART = 0.02
 
 
 def unity(profile: Profile) -> int:
@@ -62,10 +65,49 @@ def violations(population: DiscretePopulation, profile: Profile) -> list[Violati
     ]
 
 
-def gain(fit: DecayMatch, index: IntArray) -> float:
-    """Least-squares gain of the weights of the neurons ``index``; 1 where calibration saw nothing."""
-    power = float(fit.power[index].sum())
-    return float(fit.overlap[index].sum()) / power if power > 0 else 1.0
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """What makes up for rounded decays, a neuron: gain of its weights, bias and u0; offset of its bias."""
+
+    gain: FloatArray
+    offset: FloatArray
+
+
+def correction(fit: DecayMatch, population: DiscretePopulation, index: IntArray, rows: int) -> Correction:
+    """Least-squares correction of the membranes of the neurons ``index``; none where nothing is known.
+
+    It is one gain for all where their decays are the same before rounding. Else it is a gain for each of
+    ``rows`` rows of weights, which so many neurons in turn share, and where each has its own row, also an
+    offset: a decay that is wrong by more than rounding shows in a membrane's mean as well.
+    """
+    overlap, power = fit.overlap[index], fit.power[index]
+    whole = float(overlap.sum()) / float(power.sum()) if power.sum() > 0 else 1.0
+    none = np.zeros(index.size)
+    if rows == 1 or index.size % rows or not _differ(population.du[index], population.dv[index]):
+        return Correction(np.full(index.size, whole), none)
+    overlap, power = (part.reshape(rows, -1).sum(axis=1) for part in (overlap, power))
+    gain = np.repeat(
+        np.where(power > 0, overlap / np.where(power > 0, power, 1.0), whole), index.size // rows
+    )
+    if rows < index.size or fit.with_constant is None:
+        return Correction(gain, none)
+    return _with_offset(fit, index, gain)
+
+
+def _with_offset(fit: DecayMatch, index: IntArray, gain: FloatArray) -> Correction:
+    """Both at once, where calibration tells them apart; the gain alone elsewhere."""
+    parts = (fit.power, fit.with_constant, fit.constant_power, fit.overlap, fit.constant_overlap)
+    aa, ab, bb, ya, yb = (np.asarray(part)[index] for part in parts)
+    determinant = aa * bb - ab**2
+    apart = determinant > _APART * aa * bb
+    safe = np.where(apart, determinant, 1.0)
+    return Correction(
+        np.where(apart, (ya * bb - yb * ab) / safe, gain), np.where(apart, (yb * aa - ya * ab) / safe, 0.0)
+    )
+
+
+def _differ(*decays: FloatArray) -> bool:
+    return any(float(np.ptp(part)) > WARN_ABOVE * float(part.max()) for part in decays)
 
 
 def rounding_errors(

@@ -8,8 +8,9 @@ largest one in the direction of the divergence names the cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,24 +19,17 @@ from numpy.typing import NDArray
 from snn_deploy.convert.quantise import Quantiser
 from snn_deploy.convert.quantise.gate import count_error, counts
 from snn_deploy.convert.quantise.subnetwork import run_nodes
+from snn_deploy.engine.fixed import retrace
 from snn_deploy.engine.fixed.numpy_kernel import FixedNeurons
 from snn_deploy.engine.stepping import Spikes, State
-from snn_deploy.network.arrays import FloatArray, IntArray
+from snn_deploy.network.arrays import FloatArray
 from snn_deploy.network.connections import synapses
+from snn_deploy.network.contract import ResetMode
 from snn_deploy.network.discrete import DiscreteNetwork, DiscretePopulation
-from snn_deploy.network.integers import (
-    DECAY_UNITY,
-    STATE_SHIFT,
-    decay,
-    kept_u,
-    kept_v,
-    saturate,
-    shift,
-    wrap,
-)
+from snn_deploy.network.integers import DECAY_UNITY, STATE_SHIFT, decay, kept_u, kept_v
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation
 
-Cause = Literal["rounding", "clipping", "wrap", "decay", "bias", "inherited"]
+Cause = Literal["rounding", "saturation", "wrap", "decay", "bias", "inherited"]
 
 
 class WatchedNeurons(FixedNeurons):
@@ -145,29 +139,31 @@ def _cause(
     quantiser: Quantiser, network: QuantisedNetwork, node: str, neuron: int, exact: Mapping[str, Spikes]
 ) -> Cause:
     """Why the neuron's last step differs, on the spikes of one sample up to that step."""
-    population, place = _place(network, node, neuron)
+    population, place = retrace.place_of(network, node, neuron)
     float_population = next(p for p in quantiser.float_network.populations if p.name == node)
     spikes = exact[node][0, :, neuron]
-    integer_drive = _integer_drive(quantiser, network, population, place, exact)
-    if _wraps(population, place, integer_drive):
+    membrane = partial(_membrane, reset=population.reset)
+    integer_drive = retrace.drive(network, population, place, exact)
+    if retrace.wraps(population, place, integer_drive):
         return "wrap"
-    row = next(r for r in network.report["populations"] if r["name"] == population.name)
     layer_bias = quantiser.exact_bias(population)[place]
     unit = population.unit
     drive = _float_drive(quantiser.float_network, node, neuron, exact)
-    gain = float(row["decay_gain"])
-    one = _membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
+    correction = quantiser.correction(population.name)
+    gain, offset = float(correction.gain[place]), float(correction.offset[place])
+    one = membrane(_decays(float_population, neuron), drive, spikes, _start(float_population, neuron))
     rounded = (1 - kept_u(population.du) / DECAY_UNITY, 1 - kept_v(population.dv) / DECAY_UNITY)
-    start = _start(float_population, neuron, gain)
-    decayed = _membrane(rounded, gain * drive, spikes, start)
+    bias, *state = _start(float_population, neuron, gain)
+    start = (bias + offset, state[0], state[1])
+    decayed = membrane(rounded, gain * drive, spikes, start)
     corrected = (layer_bias / unit, start[1], start[2])
-    weighted = _membrane(rounded, integer_drive / population.scale, spikes, corrected)
-    biased = _membrane(
+    weighted = membrane(rounded, integer_drive / population.scale, spikes, corrected)
+    biased = membrane(
         rounded, integer_drive / population.scale, spikes, (float(population.bias[place]) / unit, *start[1:])
     )
-    stepped, clipped = _integer_membrane(population, place, integer_drive, spikes)
+    stepped, clipped = retrace.membrane(population, place, integer_drive, spikes)
     if clipped:
-        return "clipping"
+        return "saturation"
     direction = np.sign(stepped / unit - one)
     parts: dict[Cause, float] = {
         "decay": direction * (decayed - one),
@@ -175,13 +171,6 @@ def _cause(
         "rounding": direction * (weighted - decayed + stepped / unit - biased),
     }
     return max(parts, key=lambda name: parts[name])
-
-
-def _place(network: QuantisedNetwork, node: str, neuron: int) -> tuple[QuantisedPopulation, int]:
-    for population in network.populations:
-        if population.node == node and neuron in population.index:
-            return population, int(np.flatnonzero(population.index == neuron)[0])
-    raise KeyError(neuron)
 
 
 def _decays(population: DiscretePopulation, neuron: int) -> tuple[float, float]:
@@ -198,7 +187,11 @@ def _start(population: DiscretePopulation, neuron: int, gain: float = 1.0) -> tu
 
 
 def _membrane(
-    decays: tuple[float, float], drive: FloatArray, spikes: Spikes, start: tuple[float, float, float]
+    decays: tuple[float, float],
+    drive: FloatArray,
+    spikes: Spikes,
+    start: tuple[float, float, float],
+    reset: ResetMode,
 ) -> float:
     """v before the last step's reset, reset wherever ``spikes`` says so before it."""
     bias, u, v = start
@@ -206,33 +199,8 @@ def _membrane(
     for arriving, fired in zip(drive, spikes, strict=True):
         u = (1 - decays[0]) * u + float(arriving)
         potential = (1 - decays[1]) * v + u + bias
-        v = 0.0 if fired else potential
+        v = potential if not fired else potential - 1.0 if reset == "subtract" else 0.0
     return potential
-
-
-def _integer_membrane(
-    population: QuantisedPopulation, place: int, drive: IntArray, spikes: Spikes
-) -> tuple[float, bool]:
-    """The integer v before the last step's reset, and whether it was ever clipped."""
-    bias, v = int(population.bias[place]), int(population.v0[place])
-    potential, clipped = v, False
-    for u, fired in zip(_currents(population, place, drive), spikes, strict=True):
-        potential = int(decay(v, kept_v(population.dv))) + u + bias
-        clipped = clipped or int(saturate(potential)) != potential
-        v = 0 if fired else potential
-    return float(potential), clipped
-
-
-def _wraps(population: QuantisedPopulation, place: int, drive: IntArray) -> bool:
-    return any(int(wrap(u)) != u for u in _currents(population, place, drive))
-
-
-def _currents(population: QuantisedPopulation, place: int, drive: IntArray) -> Iterator[int]:
-    """The integer u of one neuron after each step, as long as it does not wrap."""
-    u = int(population.u0[place])
-    for arriving in drive:
-        u = int(decay(u, kept_u(population.du))) + (int(arriving) << STATE_SHIFT)
-        yield u
 
 
 def _float_drive(network: DiscreteNetwork, node: str, neuron: int, exact: Mapping[str, Spikes]) -> FloatArray:
@@ -244,29 +212,4 @@ def _float_drive(network: DiscreteNetwork, node: str, neuron: int, exact: Mappin
             row = np.asarray(synapses(edge.connection)[neuron].todense()).reshape(-1)
             late = min(edge.delay, steps)
             total[late:] += exact[edge.source][0, : steps - late] @ row
-    return total
-
-
-def _integer_drive(
-    quantiser: Quantiser,
-    network: QuantisedNetwork,
-    population: QuantisedPopulation,
-    place: int,
-    exact: Mapping[str, Spikes],
-) -> IntArray:
-    """The same in integer units, summed over planes."""
-    inputs = {node.name for node in network.inputs}
-    steps = next(iter(exact.values())).shape[1]
-    total = np.zeros(steps, dtype=np.int64)
-    for edge in network.projections:
-        if edge.target != population.name:
-            continue
-        raster = exact[edge.source] if edge.source in inputs else None
-        if raster is None:
-            node, index = quantiser.members(edge.source)
-            raster = exact[node][:, :, index]
-        row = np.asarray(synapses(edge.connection)[place].todense(), dtype=np.int64).reshape(-1)
-        late = min(edge.delay, steps)
-        weighted = raster[0, : steps - late].astype(np.int64) @ row
-        total[late:] += shift(weighted, edge.weight_exp)
     return total

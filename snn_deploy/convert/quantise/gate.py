@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from snn_deploy.network.discrete import DiscreteNetwork
 #: Mean |count error| of a neuron over its layer's mean count, and the share of decisive samples whose
 #: largest output count is the same neuron's. A sample is decisive where the float margin is 2 spikes.
 MAX_COUNT_ERROR, MIN_AGREEMENT, DECISIVE_MARGIN = 0.02, 0.99, 2
+#: A layer with fewer spikes cannot show a count error as small as the gate's.
+MIN_SPIKES = round(1 / MAX_COUNT_ERROR)
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate found. count_errors: by node. agreement: over ``decisive`` samples, None without any."""
+    """What the gate found. count_errors: by node. agreement: over ``decisive`` samples, None without any.
+
+    quiet: spikes of the float network in each node that fired too little to be judged.
+    """
 
     count_errors: Mapping[str, float]
     agreement: float | None
     decisive: int
+    quiet: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -54,8 +61,22 @@ class Verdict:
         return tuple(found)
 
     @property
-    def passed(self) -> bool:
+    def unproven(self) -> tuple[str, ...]:
+        """What the gate could not judge, in words."""
+        return tuple(
+            f"{node}: {spikes} spikes in calibration, {MIN_SPIKES} are needed"
+            for node, spikes in self.quiet.items()
+        )
+
+    @property
+    def met(self) -> bool:
+        """Whether no limit is broken where something could be judged."""
         return not self.failures
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate holds: no limit is broken, and every layer was judged."""
+        return self.met and not self.quiet
 
     def beyond(self, limits: Limits) -> set[str | None]:
         """Nodes whose count error is beyond its limit; None stands for the agreement."""
@@ -77,6 +98,7 @@ class Verdict:
         return {
             "passed": self.passed,
             "failures": list(self.failures),
+            "unproven": list(self.unproven),
             "count_errors": dict(self.count_errors),
             "agreement": self.agreement,
             "decisive_samples": self.decisive,
@@ -91,7 +113,9 @@ def judge(
     errors = {name: relative_error(exact[name], integer[name]) for name in spiking}
     outputs = [output.node for output in network.outputs if output.node in spiking]
     agreeing, decisive = agreements([(exact[name], integer[name]) for name in outputs])
-    return Verdict(errors, agreeing / decisive if decisive else None, decisive)
+    fired = {name: int(exact[name].sum()) for name in spiking}
+    quiet = {name: spikes for name, spikes in fired.items() if spikes < MIN_SPIKES}
+    return Verdict(errors, agreeing / decisive if decisive else None, decisive, MappingProxyType(quiet))
 
 
 def counts(raster: Spikes) -> IntArray:

@@ -38,9 +38,11 @@ class Piece:
     connection: Connection
 
 
-def split(population: DiscretePopulation, profile: Profile) -> list[Group]:
-    """One group for each pair of decay registers."""
-    du, dv = round_decays(population, profile)
+def split(
+    population: DiscretePopulation, profile: Profile, registers: tuple[IntArray, IntArray] | None = None
+) -> list[Group]:
+    """One group for each pair of decay registers: those of ``registers``, else each neuron's own."""
+    du, dv = registers or round_decays(population, profile)
     pairs, which = np.unique(np.stack([du, dv], axis=1), axis=0, return_inverse=True)
     names = [population.name] if len(pairs) == 1 else [f"{population.name}#{k}" for k in range(len(pairs))]
     return [

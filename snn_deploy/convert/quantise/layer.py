@@ -11,6 +11,7 @@ import numpy as np
 from snn_deploy.convert.quantise import decays
 from snn_deploy.convert.quantise.biases import round_bias
 from snn_deploy.convert.quantise.blocks import Block, block
+from snn_deploy.convert.quantise.decays import Correction
 from snn_deploy.convert.quantise.evidence import Evidence
 from snn_deploy.convert.quantise.grids import (
     LEVELS,
@@ -22,11 +23,12 @@ from snn_deploy.convert.quantise.grids import (
     squared_error,
 )
 from snn_deploy.convert.quantise.groups import Group, Piece
+from snn_deploy.convert.quantise.headroom import Reach, reach, roomy_scale
 from snn_deploy.convert.quantise.moments import Arriving, Moments, moments
 from snn_deploy.convert.quantise.planes import cut, describe, projections
 from snn_deploy.convert.quantise.report import population_row
 from snn_deploy.convert.quantise.rounding import Columns, correct_bias, descend, round_nearest
-from snn_deploy.convert.quantise.scale import ceilings, choose_scale, relative_error, violations
+from snn_deploy.convert.quantise.scale import ceilings, choose_scale, memory, relative_error, violations
 from snn_deploy.errors import Violation
 from snn_deploy.hw_profiles import Profile
 from snn_deploy.network.arrays import FloatArray, frozen
@@ -61,9 +63,11 @@ class QuantisedLayer:
 class RoundingProblem:
     """A group of neurons ready to be quantised at any level: everything that no level changes.
 
-    blocks: one a piece, weights with the decay gain already in. importance: of a squared error in each
-    column of each block. moments: where the blocks share rows, so that one matrix speaks of them all.
-    compared: some rows of each block. magnitudes: of each block's nonzero weights, in rising order.
+    blocks: one a piece, weights with the decay gain already in. correction: of rounded decays. importance:
+    of a squared error in each column of each block. moments: where the blocks share rows, so that one
+    matrix speaks of them all. compared: some rows of each block. magnitudes: of each block's nonzero
+    weights, in rising order.
+    reach: how far u and v can go on any input.
     """
 
     population: DiscretePopulation
@@ -72,10 +76,11 @@ class RoundingProblem:
     blocks: tuple[Block, ...]
     importance: tuple[FloatArray, ...]
     moments: Moments | None
-    gain: float
+    correction: Correction
     message_bits: Mapping[str, int]
     compared: tuple[FloatArray, ...]
     magnitudes: tuple[FloatArray, ...]
+    reach: Reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,19 +107,25 @@ def prepare(
     message_bits: Mapping[str, int],
 ) -> RoundingProblem:
     """Fit the decay gain, view the weights as matrices and take their moments over calibration."""
-    gain = decays.gain(evidence.decay_matches[population.name], group.index)
     raw = [block(piece.connection) for piece in pieces]
-    blocks = tuple(replace(b, matrix=b.matrix * gain) for b in raw)
+    kinds = {b.rows for b in raw}
+    shared = kinds == {"neuron"} or (kinds == {"channel"} and len(raw) == 1)
+    rows = len(raw[0].matrix) if shared else 1
+    match = evidence.decay_matches[population.name]
+    correction = decays.correction(match, population, group.index, rows)
+    gain = correction.gain
+    of_rows = gain[:: max(1, gain.size // rows), None] if shared else gain[0]
+    blocks = tuple(replace(b, matrix=b.matrix * of_rows) for b in raw)
     found: Moments | None = None
-    kinds = {b.rows for b in blocks}
-    if kinds == {"neuron"} or (kinds == {"channel"} and len(blocks) == 1):
+    if shared:
         du, dv = decays.kept_decays(group.du, group.dv, profile)
         rate = float(evidence.rasters[population.name][:, :, group.index].mean())
         arriving = [
             Arriving(evidence.rasters[p.edge.source][:, :, p.columns], p.edge.delay, p.connection, b)
             for p, b in zip(pieces, blocks, strict=True)
         ]
-        found = moments(arriving, float(du), float(dv), rate)
+        forgets = rate if population.reset == "zero" else 0.0
+        found = moments(arriving, float(du), float(dv), forgets)
     return RoundingProblem(
         population,
         group,
@@ -122,10 +133,11 @@ def prepare(
         blocks,
         _importance(blocks, found),
         found,
-        gain,
+        correction,
         message_bits,
         tuple(_some_rows(b.matrix) for b in blocks),
         tuple(sorted_magnitudes(b.matrix) for b in blocks),
+        reach(population, group, pieces, blocks, message_bits),
     )
 
 
@@ -142,7 +154,15 @@ def choose_grids(
     problems = violations(task.group.name, limits)
     scale = 1
     if not problems:
-        scale = choose_scale(limits, largest, top, lambda s: _weight_error(task, level, s, profile, bits))
+        du, dv = decays.kept_decays(task.group.du, task.group.dv, profile)
+        scale = choose_scale(
+            limits,
+            roomy_scale(task.reach, profile),
+            largest,
+            top,
+            error=lambda s: _weight_error(task, level, s, profile, bits),
+            memory=memory(float(du), float(dv)),
+        )
     matrices = [b.matrix for b in task.blocks]
     grids = _grids(task, matrices, level, scale, profile=profile, bits=bits)
     return LevelGrids(level, scale, tuple(grids), limits, tuple(problems))
@@ -178,7 +198,7 @@ def quantise_group(
         )
     bias = _exact_bias(task, scale, shift)
     row = {
-        **population_row(task.population, population, found, profile, bias=bias, gain=task.gain),
+        **population_row(task.population, population, found, profile, bias=bias, gain=task.correction.gain),
         "level": LEVELS.index(level),
         "level_title": level.title,
         "rounding": rounding if task.moments is not None else "nearest",
@@ -276,14 +296,15 @@ def _population(
         vth=scale if population.spiking else UNREACHABLE_VTH,
         bias_mant=frozen(mantissa, np.int64),
         bias_exp=frozen(exponent, np.int64),
-        u0=frozen(np.rint(population.u0[group.index] * task.gain * unit), np.int64),
+        u0=frozen(np.rint(population.u0[group.index] * task.correction.gain * unit), np.int64),
         v0=frozen(np.rint(population.v0[group.index] * unit), np.int64),
         scale=float(scale),
         spiking=population.spiking,
+        reset=population.reset,
     )
 
 
 def _exact_bias(task: RoundingProblem, scale: int, shift: FloatArray) -> FloatArray:
     """The bias of v before rounding, in integer units, with the correction of weight errors in it."""
-    bias = task.population.bias[task.group.index] * task.gain * scale
-    return np.asarray((bias + shift) * (1 << STATE_SHIFT))
+    exact = task.population.bias[task.group.index] * task.correction.gain + task.correction.offset
+    return np.asarray((exact * scale + shift) * (1 << STATE_SHIFT))

@@ -2,7 +2,7 @@
 
 Between resets the membrane is linear in the weights: v = sum_j w_j phi_j + b phi_bias, where phi_j is
 the presynaptic raster filtered by the synapse and then by the membrane. Resets are ignored, but a
-neuron that fires forgets sooner, so the membrane's leak is taken as max(dv, firing rate). A weight
+neuron that is reset to zero forgets sooner, so the membrane's leak is taken as max(dv, rate). A weight
 error d then costs d^T H d with H = E[phi phi^T] (the layer-wise objective of GPTQ, on spikes).
 """
 
@@ -48,7 +48,10 @@ class Arriving:
 
 
 def moments(arriving: Sequence[Arriving], du: float, dv: float, rate: float) -> Moments:
-    """Filter the rasters by decays ``du`` and ``max(dv, rate)`` and average their products."""
+    """Filter the rasters by decays ``du`` and ``max(dv, rate)`` and average their products.
+
+    rate: of the resets that make a neuron forget its v.
+    """
     leak = min(1.0, max(dv, rate, 1e-6))
     samples, steps = arriving[0].raster.shape[:2]
     generator = np.random.default_rng(0)

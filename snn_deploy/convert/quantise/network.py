@@ -9,9 +9,10 @@ import numpy as np
 
 from snn_deploy.convert.quantise import decays
 from snn_deploy.convert.quantise.blocks import finite_violations
+from snn_deploy.convert.quantise.decays import Correction
 from snn_deploy.convert.quantise.evidence import Evidence
 from snn_deploy.convert.quantise.grids import LEVELS, check_level
-from snn_deploy.convert.quantise.groups import pieces, sources, split
+from snn_deploy.convert.quantise.groups import Group, pieces, sources, split
 from snn_deploy.convert.quantise.layer import (
     LevelGrids,
     QuantisedLayer,
@@ -59,7 +60,9 @@ class Quantiser:
             raise ModelNotSupported(problems)
         self.float_network, self.profile, self.evidence, self.bits = network, profile, evidence, bits
         self.nodes = tuple(population.name for population in network.populations)
-        self._groups = {p.name: split(p, profile) for p in network.populations}
+        self._groups = {
+            p.name: split(p, profile, evidence.registers.get(p.name)) for p in network.populations
+        }
         self._tasks: dict[str, list[RoundingProblem]] = {}
         self._plans: dict[tuple[str, int], list[LevelGrids]] = {}
         self._layers: dict[tuple[str, int, Rounding], QuantisedLayer] = {}
@@ -121,6 +124,15 @@ class Quantiser:
                 if candidate is population:
                     return bias
         raise KeyError(population.name)
+
+    def groups(self, node: str) -> list[Group]:
+        """The neurons of a node that share their decays."""
+        return self._groups[node]
+
+    def correction(self, population: str) -> Correction:
+        """What makes up for the rounded decays of each neuron of an integer population."""
+        node, _ = self.members(population)
+        return next(t.correction for t in self._prepared(node) if t.group.name == population)
 
     def default_levels(self) -> dict[str, int]:
         """A level for every node without a search: split by sign at 7 bits and more, unless the tail is

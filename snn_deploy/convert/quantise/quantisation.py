@@ -8,10 +8,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from snn_deploy.convert.calibration import observe
+from snn_deploy.convert.calibration import longest_time_constant, observe
 from snn_deploy.convert.quantise import LEVELS, Quantiser
 from snn_deploy.convert.quantise.diagnosis import diagnose
+from snn_deploy.convert.quantise.headroom import onset_text
 from snn_deploy.convert.quantise.search import Outcome, Search
+from snn_deploy.convert.quantise.sharing import shared_decays
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.errors import UsageError
 from snn_deploy.hw_profiles import Profile
@@ -23,8 +25,8 @@ _LOG = logging.getLogger(__name__)
 _DIAGNOSED_SAMPLES = 16
 #: Calibration is cut to so many samples, and to so many neuron-steps (8 bytes each while it runs).
 _SAMPLES, _NEURON_STEPS = 256, 1 << 26
-#: |u| beyond this share of its range is worth a warning: Lava wraps it silently.
-_U_SHARE = 0.8
+#: A warning names at most so many populations.
+_NAMED = 4
 
 #: "auto", or a rung of the ladder for all nodes.
 LevelChoice = int | Literal["auto"]
@@ -39,6 +41,7 @@ def quantise_network(
     level: LevelChoice = "auto",
     budget: float | None = None,
     generated: bool = False,
+    decay_groups: int | None = None,
 ) -> QuantisedNetwork:
     """Calibrate, choose levels, quantise, and report.
 
@@ -46,12 +49,12 @@ def quantise_network(
     network. level "auto" promotes nodes from level 0 until the gate holds or, where no level meets it,
     until errors are near those of the top level; where calibration spikes are
     ``generated`` the gate proves little, so it then starts at the default levels. budget: see
-    :meth:`Search.greedy`.
+    :meth:`Search.greedy`. decay_groups: most pairs of decay registers a node, None: as the profile's tables.
     Raises UsageError for an unknown level or width, ModelNotSupported for values no format holds.
     """
     level = parse_level(level)
     used = _bounded(network, calibration)
-    quantiser = Quantiser(network, profile, observe(network, profile, used), bits)
+    quantiser = Quantiser(network, profile, observe(network, profile, used, decay_groups), bits)
     search = Search(quantiser)
     if level == "auto":
         start = quantiser.default_levels() if generated else search.start()
@@ -60,16 +63,19 @@ def quantise_network(
         outcome = search.at(dict.fromkeys(quantiser.nodes, level))
     exact = {name: raster[:_DIAGNOSED_SAMPLES] for name, raster in search.exact.items()}
     layers = diagnose(quantiser, outcome.network, exact)
-    warnings = _warnings(outcome, layers, generated, level == "auto")
+    shared = shared_decays(quantiser, search.exact)
+    warnings = _warnings(network, used, outcome, generated, level == "auto")
     for warning in warnings:
         _LOG.warning(warning)
     report: dict[str, Any] = {
         **outcome.network.report,
         "asked": {"level": level, "budget": budget},
         "calibration_samples": len(next(iter(used.values()))),
+        "calibration_steps": next(iter(used.values())).shape[1],
         "gate": outcome.verdict.report(),
         "search": outcome.report(),
         "layers": layers,
+        "shared_decays": shared,
         "warnings": [*outcome.network.report["warnings"], *warnings],
     }
     return replace(outcome.network, report=MappingProxyType(report))
@@ -95,16 +101,42 @@ def parse_level(level: object) -> LevelChoice:
     return int(text)
 
 
-def _warnings(outcome: Outcome, layers: list[dict[str, Any]], generated: bool, searched: bool) -> list[str]:
+def _warnings(
+    network: DiscreteNetwork, used: Mapping[str, Spikes], outcome: Outcome, generated: bool, searched: bool
+) -> list[str]:
     found = []
     if generated:
         found.append("no calibration spikes were given, so generated ones were used; pass --calibration")
-    if not outcome.verdict.passed:
+    steps, longest = next(iter(used.values())).shape[1], longest_time_constant(network)
+    if steps < longest:
+        found.append(
+            f"calibration has {steps} steps, the longest time constant {longest:.0f}: what builds up over "
+            "it was not seen; calibrate on longer samples"
+        )
+    verdict = outcome.verdict
+    if not verdict.met:
         ended = f" ({outcome.stopped})" if searched else ""
-        found.append(f"the gate does not hold{ended}: " + "; ".join(outcome.verdict.failures))
-    limits = {row["node"]: row["limit_u"] for row in outcome.network.report["populations"]}
-    for layer in layers:
-        node, reached = layer["node"], layer["observed_u"]
-        if reached > _U_SHARE * limits[node]:
-            found.append(f"{node}: u reached {reached:.0f} of {limits[node]}, and Lava wraps silently")
+        found.append(f"the gate does not hold{ended}: " + "; ".join(verdict.failures))
+    if verdict.unproven:
+        found.append(
+            "the gate proves nothing of layers that hardly fire: "
+            + "; ".join(verdict.unproven)
+            + "; calibrate on input that drives them"
+        )
+    return [*found, *_range_warnings(outcome)]
+
+
+def _range_warnings(outcome: Outcome) -> list[str]:
+    """Which layers some input makes wrap or saturate, and from which input on."""
+    rows = outcome.network.report["populations"]
+    found = []
+    for state, what in (("u", "u wraps to the other sign"), ("v", "v saturates")):
+        onsets = [(row["name"], row["headroom"][state]) for row in rows if row["headroom"][state]]
+        if onsets:
+            where = "; ".join(f"{name} {onset_text(onset)}" for name, onset in onsets[:_NAMED])
+            more = f"; and {len(onsets) - _NAMED} more" if len(onsets) > _NAMED else ""
+            found.append(
+                f"{what} where all synapses of one sign spike together: {where}{more}; "
+                "a run on fixed counts it"
+            )
     return found

@@ -1,12 +1,14 @@
 """The state scale S: how many threshold mantissas make one unit of normalised membrane.
 
-The threshold costs nothing to scale, so S is as large as every format allows, and within the top
-octave the value whose grids lie closest to the weights.
+The threshold costs nothing to scale, so S may be as large as every format allows; but the larger S, the
+sooner u wraps and v saturates. So S comes down, octave by octave, as long as that costs no precision and
+some input could still fill the range, and within its octave it is the value whose grids lie closest to
+the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -22,6 +24,9 @@ from snn_deploy.network.integers import STATE_SHIFT
 #: Headroom beyond what calibration observed: against the wrap of u, the input port, the clip of v.
 _U_MARGIN, _DRIVE_MARGIN, _V_MARGIN = 2.0, 1.25, 1.2
 _CANDIDATES = 12
+#: What more room may cost: this factor of the squared weight error, this much of the threshold lost by
+#: truncation. A neuron that never forgets is taken to forget by this much a step.
+_SQUARED_ERROR_ALLOWED, _TRUNCATION_ALLOWED, _SHORTEST_MEMORY = 1.02, 1e-3, 1e-3
 
 
 def ceilings(
@@ -58,14 +63,50 @@ def ceilings(
 
 
 def choose_scale(
-    limits: dict[str, float], largest_weights: Sequence[float], top: int, error: Callable[[float], float]
+    limits: Mapping[str, float],
+    roomy: float,
+    largest_weights: Sequence[float],
+    top: int,
+    *,
+    error: Callable[[float], float],
+    memory: float,
 ) -> int:
-    """Return the S with the smallest ``error(S)``, the relative weight error, over the top octave.
+    """Return the S of least ``error(S)``, the relative weight error, in the octave that leaves most room.
 
+    limits: the largest S of each format. roomy: the S at which no input fills the range of u or v.
     largest_weights: of each source. A source whose largest weight just fills its plane (``top``) wastes
-    no bit, so these scales are tried beside evenly spaced ones.
+    no bit, so these scales are tried beside evenly spaced ones. memory: see :func:`truncation`.
     """
     ceiling = min(limits.values())
+    best = _best_below(ceiling, largest_weights, top, error)
+    allowed = error(best) * _SQUARED_ERROR_ALLOWED
+    while best > max(roomy, 1.0):
+        ceiling = max(ceiling / 2, min(roomy, ceiling))
+        lower = _best_below(ceiling, largest_weights, top, error)
+        if lower >= best or error(lower) > allowed or truncation(lower, memory) > _TRUNCATION_ALLOWED:
+            break
+        best = lower
+    return best
+
+
+def truncation(scale: float, memory: float) -> float:
+    """What rounding the decayed u and v toward zero can take from a steady v, in thresholds.
+
+    Each step loses half a unit of 1 / (64 S) on average; ``memory``: units that such a loss adds up to.
+    """
+    return memory / (2 * scale * (1 << STATE_SHIFT))
+
+
+def memory(du: float, dv: float) -> float:
+    """Units of v that a loss of one unit a step adds up to, in u and then v, by their decays a step."""
+    of_u = 1 / du if 0 < du < 1 else 0.0
+    of_v = 1.0 if 0 < dv < 1 else 0.0
+    return float((of_u + of_v) / max(dv, _SHORTEST_MEMORY))
+
+
+def _best_below(
+    ceiling: float, largest_weights: Sequence[float], top: int, error: Callable[[float], float]
+) -> int:
     even = ceiling * 2.0 ** -np.linspace(0, 1, _CANDIDATES, endpoint=False)
     filling = np.array([top / w for w in largest_weights if w > 0])
     filling = filling * 2.0 ** np.floor(np.log2(ceiling / filling)) if filling.size else filling

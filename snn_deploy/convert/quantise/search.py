@@ -120,8 +120,8 @@ class Search:
     ) -> tuple[Trial, str]:
         """Promote from ``levels``, adding to ``promotions``; return the last trial and why it is the last."""
         trial = trials.whole(levels)
-        if trial.verdict.passed:
-            return trial, "the gate holds"
+        if trial.verdict.met:
+            return trial, "the gate's limits are met"
         top = trials.whole({node: self._top(node, level) for node, level in levels.items()})
         limits, stopped = self._aim(top.verdict)
         while trial.verdict.beyond(limits):
@@ -145,8 +145,8 @@ class Search:
     def _aim(self, top: Verdict) -> tuple[Limits, str]:
         """What to reach, given what the top level reaches; and how to say that it was reached."""
         gate = Limits.of_the_gate(top.count_errors)
-        if top.passed:
-            return gate, "the gate holds"
+        if top.met:
+            return gate, "the gate's limits are met"
         errors = {node: max(gate.count_errors[node], _TOLERANCE * e) for node, e in top.count_errors.items()}
         agreement = 1.0 if top.agreement is None else top.agreement
         near = Limits(errors, min(gate.agreement, 1 - _TOLERANCE * (1 - agreement)))

@@ -37,13 +37,15 @@ class Backend(ABC):
 
     claim: what an equal parity certificate against this backend says; empty where it is no reference.
     exact: it runs the artifact's integers, so that its spikes must equal ``fixed``'s.
-    cause: why spikes may differ from ``fixed``'s.
+    cause: why spikes may differ from ``fixed``'s. counts_overflows: a result says how often u wrapped and v
+    saturated.
     """
 
     name: ClassVar[str]
     claim: ClassVar[str] = ""
     exact: ClassVar[bool] = False
     cause: ClassVar[str] = "engine"
+    counts_overflows: ClassVar[bool] = False
 
     @abstractmethod
     def availability(self) -> Availability:
@@ -57,8 +59,11 @@ class Backend(ABC):
         record: Collection[str] = (),
         batch: int | None = None,
         progress: Progress | None = None,
+        model_units: bool = True,
     ) -> RunResult:
         """Run all samples; membranes of read-outs are float64 in the model's units.
+
+        model_units: False leaves membranes as the engine computes them, see :class:`RunResult`.
 
         inputs: input name -> (samples, steps, neurons), see :data:`InputSpikes`; all share samples and steps.
         record: nodes whose rasters to keep. batch: samples at a time, None lets the backend choose.
@@ -68,7 +73,7 @@ class Backend(ABC):
         """
         try:
             result = self._run(artifact, RunRequest(inputs, record, batch, progress))
-            return in_model_units(result, artifact)
+            return in_model_units(result, artifact) if model_units else result
         except RunInterrupted as stop:
             if stop.finished is None:
                 raise

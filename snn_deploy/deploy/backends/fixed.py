@@ -36,6 +36,7 @@ class FixedBackend(Backend):
     name: ClassVar[str] = "fixed"
     claim: ClassVar[str] = "equal to the integers of this artifact"
     exact: ClassVar[bool] = True
+    counts_overflows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.timing not in TIMINGS:

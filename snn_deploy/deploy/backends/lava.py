@@ -12,8 +12,9 @@ from snn_deploy.engine.result import RunResult
 
 
 class LavaBackend(Backend):
-    """Stock LIF, Dense and Sparse processes, always by RunConfig ``Loihi2SimCfg(select_tag="fixed_pt")``.
+    """Stock LIF, Dense and Sparse processes, and one of ours for a reset by subtraction.
 
+    They run by RunConfig ``Loihi2SimCfg(select_tag="fixed_pt")``, always.
     limits: when to give a run up. strategy: how to lay samples out, see :mod:`snn_deploy.deploy.lava.plan`.
     """
 

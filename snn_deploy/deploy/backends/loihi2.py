@@ -18,7 +18,7 @@ from snn_deploy.deploy.lava.guard import Limits
 from snn_deploy.deploy.lava.interpreter import environment, find_interpreter
 from snn_deploy.deploy.lava.run import run_network
 from snn_deploy.engine.result import RunResult
-from snn_deploy.errors import BackendUnavailable, Violation
+from snn_deploy.errors import BackendUnavailable, ModelNotSupported, Violation
 
 #: Where the board is: "slurm", "slurm:PARTITION", or the Ethernet address of its host.
 HOST_VARIABLE = "SNN_DEPLOY_LOIHI2_HOST"
@@ -56,6 +56,14 @@ class Loihi2Backend(Backend):
 
     def _run(self, artifact: Artifact, asked: RunRequest) -> RunResult:
         """One sample after another: ``batch`` is of no use on a board and ignored."""
+        if artifact.network.contract.reset == "subtract":
+            raise ModelNotSupported(
+                "reset by subtraction needs a neuron programmed for the chip, and none is public",
+                where="contract.reset",
+                found="subtract",
+                allowed="zero",
+                remedy="Run it on fixed or lava, or retrain with a reset to v_reset.",
+            )
         missing = what_is_missing()
         if missing:
             raise BackendUnavailable(missing)

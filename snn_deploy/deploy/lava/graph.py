@@ -1,14 +1,14 @@
 """The Lava process graph of a network, as plain values: what the worker builds, process by process.
 
-One LIF (or LIFReset) a population, one Dense, Sparse, DelayDense, DelaySparse or Conv a projection,
-and at the edges a Source an input, one Sink for all populations, and one Probe for those that are read
-by their v.
+One LIF (or LIFReset, or SubtractiveLIF) a population, one Dense, Sparse, DelayDense, DelaySparse or Conv a
+projection, and at the edges a Source an input, one Sink for all populations, and one Probe for those that
+are read by their v.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,9 @@ def process_graph(network: QuantisedNetwork, plan: Plan, add_sinks: AddSinks | N
         processes.append(Process(f"source {node.name}", "Source", scalars))
     for population in network.populations:
         sizes[population.name] = population.neurons * plan.copies
-        processes.append(_neurons(population, plan))
+        process = _neurons(population, plan)
+        subtracts = population.spiking and population.reset == "subtract"
+        processes.append(replace(process, kind="SubtractiveLIF") if subtracts else process)
     inputs = {node.name for node in network.inputs}
     relays, relayed = _Relays(processes, wires, sizes), _worth_relays(network, plan)
     for edge in network.projections:
@@ -176,13 +178,11 @@ class _Relays:
 
 def _neurons(population: QuantisedPopulation, plan: Plan) -> Process:
     depth = plan.depth[population.name]
-    scalars = {
-        "neurons": population.neurons * plan.copies,
-        "du": population.du,
-        "dv": population.dv,
-        "vth": population.vth,
-    }
-    arrays = {"bias_mant": population.bias_mant, "bias_exp": population.bias_exp}
+    scalars = {"neurons": population.neurons * plan.copies}
+    arrays: dict[str, AnyArray] = {"bias_mant": population.bias_mant, "bias_exp": population.bias_exp}
+    for key in ("du", "dv", "vth"):
+        value = getattr(population, key)  # an array where populations were merged
+        (arrays if isinstance(value, np.ndarray) else scalars)[key] = value
     if plan.chunks > 1:
         scalars |= {"reset_interval": plan.interval, "reset_offset": depth + 1}
         return Process(population.name, "LIFReset", scalars, _tiled(arrays, plan.copies))

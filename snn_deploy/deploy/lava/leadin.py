@@ -51,19 +51,18 @@ def solve(population: QuantisedPopulation, depth: int) -> LeadIn:
     return LeadIn(np.array(population.u0), np.array(population.v0), switched=True)
 
 
-def _before(x: IntArray, keep: int) -> IntArray:
+def _before(x: IntArray, keep: int | IntArray) -> IntArray:
     """The x of smallest magnitude that decays to the given one: ceil(|x| 4096 / keep), since keep <= 4096."""
-    if keep <= 0:
-        return np.zeros_like(x)
-    magnitude = -((-np.abs(x) << DECAY_BITS) // keep)
+    magnitude = -((-np.abs(x) << DECAY_BITS) // np.maximum(keep, 1))
     # A value that left the range of u and v has no solution; the clip keeps the next product in int64.
-    return np.asarray(np.sign(x) * np.minimum(magnitude, 1 << 40), dtype=np.int64)
+    found = np.sign(x) * np.minimum(magnitude, 1 << 40)
+    return np.asarray(np.where(np.less_equal(keep, 0), 0, found), dtype=np.int64)
 
 
 def _silent(population: QuantisedPopulation, depth: int, u: IntArray, v: IntArray) -> bool:
     """Whether ``depth`` steps from (u, v) are silent, in range, and end equivalent to (u0, v0)."""
     keep_u, keep_v = kept_u(population.du), kept_v(population.dv)
-    threshold = min(population.vth << STATE_SHIFT, _LIMIT)
+    threshold = np.minimum(population.vth << STATE_SHIFT, _LIMIT)
     for _ in range(depth):
         if max(np.abs(u).max(initial=0), np.abs(v).max(initial=0)) > _LIMIT:
             return False

@@ -13,6 +13,7 @@ from snn_deploy.network.quantised import QuantisedNetwork
 HARDWARE = {
     "LIF": "Lava 0.4.0 release notes: LIF executes on NeuroCores",
     "LIFReset": "lava-dl tests/netx/test_hdf5_nx.py: reset_interval under Loihi2HwCfg",
+    "SubtractiveLIF": "none public: Lava's LIF resets to zero, another reset needs a programmed neuron",
     "Dense": "Lava 0.4.0 release notes: Dense executes on NeuroCores",
     "DelayDense": "lava issue 636, closed: synaptic delays of Dense on Loihi 2",
     "Sparse": "lava issue 436, closed: NcProcModel of Sparse",

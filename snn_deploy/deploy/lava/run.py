@@ -14,6 +14,7 @@ from snn_deploy.deploy.lava.graph import ProcessGraph, process_graph
 from snn_deploy.deploy.lava.guard import Limits, run_guarded
 from snn_deploy.deploy.lava.interpreter import Interpreter, find_interpreter
 from snn_deploy.deploy.lava.job import Target, job_folder, lay_out, take_apart, write_job
+from snn_deploy.deploy.lava.merging import Merged, merge
 from snn_deploy.deploy.lava.plan import Plan, Strategy, make_plan, streamable
 from snn_deploy.engine import chunks
 from snn_deploy.engine.chunks import Progress
@@ -53,7 +54,7 @@ def run_network(
     runs = _Runs(interpreter, network, limits, target, progress)
 
     def chunking(samples: int, steps: int) -> chunks.Chunking:
-        return runs.prepare(make_plan(network, samples, steps, strategy, batch))
+        return runs.prepare(make_plan(runs.merged.network, samples, steps, strategy, batch))
 
     result = chunks.run(
         backend,
@@ -85,6 +86,8 @@ class _Runs:
         progress: Progress | None,
     ) -> None:
         self._interpreter, self._network, self._limits = interpreter, network, limits
+        # a board has no process with a decay for each neuron
+        self.merged = merge(network) if target == "simulator" else Merged(network, {})
         self._target: Target = target
         self._progress = progress
         self._finished = 0
@@ -94,8 +97,10 @@ class _Runs:
 
     def prepare(self, plan: Plan) -> chunks.Chunking:
         """Take the plan, now that the number of samples and steps is known."""
-        self._plan, self._graph = plan, process_graph(self._network, plan)
+        self._plan, self._graph = plan, process_graph(self.merged.network, plan)
         self.notes |= _notes(self._network, plan, self._graph, self._target)
+        if self.merged.members:
+            self.notes["one_process_for"] = {name: len(p) for name, p in self.merged.members.items()}
         return chunks.Chunking(batch=plan.chunks * plan.copies)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> chunks.Chunk:
@@ -113,8 +118,10 @@ class _Runs:
         self._finished += samples
         self.seconds = {key: value + answer["seconds"][key] for key, value in self.seconds.items()}
         self.versions = answer["versions"]
-        rasters = {name: raster for (name, variable), raster in recorded.items() if variable == "s_out"}
-        membranes = {name: raster for (name, variable), raster in recorded.items() if variable == "v"}
+        rasters, membranes = (
+            self.merged.apart({name: r for (name, read), r in recorded.items() if read == variable})
+            for variable in ("s_out", "v")
+        )
         return chunks.Chunk.of_rasters(self._network, {**inputs, **rasters}, membranes)
 
 

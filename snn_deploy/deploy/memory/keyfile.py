@@ -28,7 +28,8 @@ class KeyFile:
 def read_keys(path: Path, *, array: str | None = None, on_off: bool = False) -> KeyFile:
     """Keys out of an .npz file; with ``on_off``, ON minus OFF.
 
-    They are in ``array``, else in ``keys``, in ``counts``, or in the only ``counts.OUTPUT`` that there is.
+    They are in ``array``, else in ``keys``, in ``counts``, in the ``mean`` of a membrane read-out, or in the
+    only ``counts.OUTPUT`` or ``mean.OUTPUT`` that there is.
     Raises :class:`UsageError` for a missing file or array, :class:`UnsafeFile` for a damaged one.
     """
     chosen, said = "", ""
@@ -36,7 +37,8 @@ def read_keys(path: Path, *, array: str | None = None, on_off: bool = False) -> 
     def choose(names: list[str]) -> list[str]:
         nonlocal chosen, said
         chosen = array if array is not None else _key_array(path, names)
-        said = "encoder" + chosen.removeprefix("counts")
+        _, dot, output = chosen.partition(".")
+        said = f"encoder{dot}{output}"
         _require(path, chosen, names)
         return [chosen, *(name for name in ("ids", said) if name in names and name != chosen)]
 
@@ -78,17 +80,17 @@ def _require(path: Path, name: str, names: list[str]) -> None:
 
 
 def _key_array(path: Path, names: list[str]) -> str:
-    for name in ("keys", "counts"):
+    for name in ("keys", "counts", "mean"):
         if name in names:
             return name
-    counts = [name for name in names if name.startswith("counts.")]
-    if len(counts) == 1:
-        return counts[0]
+    outputs = [name for name in names if name.startswith(("counts.", "mean."))]
+    if len(outputs) == 1:
+        return outputs[0]
     raise UsageError(
-        "which array holds the keys is not clear" if counts else "no array of keys",
+        "which array holds the keys is not clear" if outputs else "no array of keys",
         where=str(path),
         found=", ".join(sorted(names)) or "none",
-        allowed="keys, counts or one counts.OUTPUT",
+        allowed="keys, counts, mean, or one counts.OUTPUT or mean.OUTPUT",
         remedy="Name one with --array.",
     )
 

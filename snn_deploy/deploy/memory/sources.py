@@ -29,17 +29,23 @@ def artifact_encoder(artifact: Path, output: str | None = None) -> tuple[str, in
     return encoder_name(model, name), width
 
 
-def counts_of(artifact: Path, spikes: Path, output: str | None = None) -> tuple[NDArray[np.int32], str]:
-    """Spike counts (samples, neurons) of an artifact's output for an input file, and the encoder's name."""
+def counts_of(artifact: Path, spikes: Path, output: str | None = None) -> tuple[NDArray[Any], str]:
+    """Spike counts (samples, neurons) of an artifact's output for an input file, and the encoder's name.
+
+    Of a membrane read-out, the mean of its membranes over the steps.
+    """
     from snn_deploy.convert.artifact import Artifact
     from snn_deploy.convert.inputs import read_inputs
     from snn_deploy.deploy import backends
+    from snn_deploy.deploy.membranes import READINGS
     from snn_deploy.deploy.outputs import encoder_name
 
     model = Artifact.load(artifact)
     name = _chosen([node.name for node in model.network.outputs], output, artifact)
     result = backends.get("fixed").run(model, read_inputs(spikes, model.network))
-    return result.counts[name], encoder_name(model, name)
+    membranes = result.membranes.get(name)
+    vectors = result.counts[name] if membranes is None else READINGS["mean"](membranes)
+    return vectors, encoder_name(model, name)
 
 
 def _chosen(names: Sequence[str], output: str | None, artifact: Path) -> str:

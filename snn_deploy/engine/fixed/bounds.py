@@ -25,8 +25,8 @@ _Bound = NDArray[np.float64]
 class Bounds:
     """What can happen to one population.
 
-    wraps: u may leave (-2^23, 2^23]. clips_low, clips_high: v may fall below -(2^23 - 1), rise above
-    2^23 - 1. drive: largest |a << 6|.
+    wraps: u may leave (-2^23, 2^23]. clips_low, clips_high: v may be clipped to -(2^23 - 1), to 2^23 - 1, and
+    what follows is changed by it: a neuron that fires is reset to 0 either way. drive: largest |a << 6|.
     """
 
     wraps: bool
@@ -98,14 +98,16 @@ def _population(population: QuantisedPopulation, low: _Bound, high: _Bound, step
     u_high, u_low = np.where(wraps, STATE_LIMIT, u_high), np.where(wraps, -STATE_LIMIT, u_low)
     threshold = float(population.vth << STATE_SHIFT)
     rise = u_high + bias
-    # v above the threshold is reset, so a step starts from the threshold at most
-    from_threshold = np.maximum(threshold, v0) * keep_v / DECAY_UNITY + rise
-    v_high = np.minimum(from_threshold, _reached(v0, rise, keep_v, steps))
+    # v above the threshold is reset, so a step starts from the threshold at most, or from what was above it
+    settled = np.maximum(threshold, v0)
+    if population.reset == "subtract":
+        settled = np.maximum(threshold, _reached(settled, rise - threshold, keep_v, steps))
+    v_high = np.minimum(settled * keep_v / DECAY_UNITY + rise, _reached(v0, rise, keep_v, steps))
     v_low = -_reached(-v0, -(u_low + bias), keep_v, steps)
     return Bounds(
         wraps=bool(wraps.any()),
         clips_low=bool(np.any(v_low < 1 - STATE_LIMIT)),
-        clips_high=bool(np.any(v_high > STATE_LIMIT - 1)),
+        clips_high=not population.clip_is_lossless and bool(np.any(v_high > STATE_LIMIT - 1)),
         drive=float(np.maximum(high, -low).max(initial=0)),
     )
 

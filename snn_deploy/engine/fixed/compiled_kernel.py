@@ -15,6 +15,7 @@ import ctypes
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from snn_deploy.engine.fixed.bounds import bounds, reasons_against
 from snn_deploy.engine.fixed.layout import Layout
 from snn_deploy.engine.fixed.prepared import NO_RESETS, Prepared, Resets
 from snn_deploy.engine.kernels import library as c
+from snn_deploy.engine.result import Overflows
 from snn_deploy.errors import BackendUnavailable
 from snn_deploy.network.quantised import QuantisedNetwork
 
@@ -93,6 +95,7 @@ class _Slot:
         self.counts, self.rasters, self.membranes = ((ctypes.c_void_p * populations)() for _ in range(3))
         self.sums = np.zeros(engine.starts[-1], dtype=np.int64)
         places = [_address(self.sums) + 8 * start for start in engine.starts[:-1]]
+        self.overflows = np.zeros((populations, 2), dtype=np.int64)
         number = engine.layout.number
         self.totals = (ctypes.c_void_p * len(number))(*places[: len(number)])
         self.tails = (c.Tail * len(tails))(
@@ -107,6 +110,7 @@ class _Slot:
             rasters=self.rasters,
             membranes=self.membranes,
             totals=self.totals,
+            overflows=_address(self.overflows),
             tails=self.tails,
             steps=engine.steps,
             tail_count=len(tails),
@@ -167,8 +171,9 @@ class _Engine:
             self._point(slot, given, (counted, drawn, voltages))
             slot.job.samples = samples
             slot.sums.fill(0)
+            slot.overflows.fill(0)
             status = self.library.snn_run(self.layout.structure, slot.job, self._kernel, slot.workspace)
-            sums = slot.sums.copy()
+            sums, overflows = slot.sums.copy(), slot.overflows.tolist()
         finally:
             self._idle.append(slot)
         if status == _OUT_OF_MEMORY:
@@ -177,7 +182,8 @@ class _Engine:
             raise BackendUnavailable("this processor cannot run the kernel", found=self._kernel.decode())
         if status == _INEXACT:
             return None
-        return self._chunk(sums, counted, drawn, voltages)
+        lost = {name: Overflows(*overflows[place]) for name, place in self.populations.items()}
+        return replace(self._chunk(sums, counted, drawn, voltages), overflows=lost)
 
     def _point(self, slot: _Slot, given: list[Any], results: Any) -> None:
         """Set the job's pointers to the arrays of this run."""

@@ -142,9 +142,10 @@ class Layout:
             node=node,
             group_count=len(groups),
             wraps=int(reach.wraps),
-            clips=reach.clips_low + 2 * reach.clips_high,
+            clips=c.BOTH_SIDES if reach.clips_high else c.BELOW if reach.clips_low else c.NEVER,
             reset_interval=interval,
             reset_offset=offset % interval if interval else 0,
+            subtracts=int(population.spiking and population.reset == "subtract"),
         )
 
     def _grouped(self, target: str) -> list[tuple[int, list[QuantisedProjection]]]:

@@ -6,6 +6,7 @@ State is float64 and every value in it an integer below 2^53, so sums and the tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from snn_deploy.engine.chunks import Chunk
 from snn_deploy.engine.fixed.bounds import bounds, graded_sum_leaves_int32
 from snn_deploy.engine.fixed.prepared import NO_RESETS, Reset, Resets
-from snn_deploy.engine.result import events
+from snn_deploy.engine.result import Overflows, events
 from snn_deploy.engine.stepping import State, simulate
-from snn_deploy.network.connections import Connection, Dense, synapses
+from snn_deploy.engine.windows import convolved
+from snn_deploy.network.connections import Connection, Conv2d, Dense, synapses
 from snn_deploy.network.quantised import QuantisedNetwork, QuantisedPopulation, QuantisedProjection
 
 # Lava's numbers and laws once more, apart from network/integers.py, so that each is checked by the other
@@ -35,6 +37,7 @@ class FixedNeurons:
     reset: LIFReset, before the dynamics of a step; it clears u and v, not the input of that step.
     trace: where given, takes v after every step, (samples, steps, neurons).
     far: u can pass 2^24, so that u's or v's sum can leave int32, which Lava holds them in.
+    ``overflows`` counts the steps since :meth:`start`.
     """
 
     def __init__(
@@ -50,13 +53,16 @@ class FixedNeurons:
         self._bias = population.bias.astype(np.float64)
         self._threshold = float(population.vth << _STATE_SHIFT)
         self._u0, self._v0 = population.u0.astype(np.float64), population.v0.astype(np.float64)
+        self._subtracts = population.spiking and population.reset == "subtract"
         self._reset = reset
         self._trace = trace
         self._far = far
         self._t = 0
+        self._highest = math.inf if population.clip_is_lossless else _STATE_LIMIT - 1
+        self.overflows = Overflows()
 
     def start(self, samples: int) -> State:
-        self._t = 0
+        self._t, self.overflows = 0, Overflows()
         return [np.tile(self._u0, (samples, 1)), np.tile(self._v0, (samples, 1))]
 
     def step(self, state: State, drive: NDArray[Any]) -> NDArray[np.bool_]:
@@ -67,31 +73,39 @@ class FixedNeurons:
         u *= self._keep_u
         np.trunc(u, out=u)
         u += drive * (1 << _STATE_SHIFT)
-        if self._far:
-            _turn(u)
+        turned = _turn(u) if self._far else False
         # Lava wraps once, silently: 2^23 + k becomes k - 2^23
         above, below = u > _STATE_LIMIT, u <= -_STATE_LIMIT
+        wraps = int(np.count_nonzero(above | below | turned))
         u[above] -= 2 * _STATE_LIMIT
         u[below] += 2 * _STATE_LIMIT
         v *= self._keep_v
         np.trunc(v, out=v)
         v += u
         v += self._bias
-        if self._far:
-            _turn(v)
+        turned = _turn(v) if self._far else False
+        saturations = int(np.count_nonzero(turned))
         # clipping takes thrice the time of asking whether it is needed
         if v.max(initial=0) >= _STATE_LIMIT or v.min(initial=0) <= -_STATE_LIMIT:
+            lost = (v < 1 - _STATE_LIMIT) | (v > self._highest) | turned
+            saturations = int(np.count_nonzero(lost))
             np.clip(v, 1 - _STATE_LIMIT, _STATE_LIMIT - 1, out=v)
+        self.overflows += Overflows(wraps, saturations)
         fired = v > self._threshold
-        np.putmask(v, fired, 0)
+        if self._subtracts:
+            v[fired] -= self._threshold
+        else:
+            np.putmask(v, fired, 0)
         if self._trace is not None:
             self._trace[:, t] = v
         return fired
 
 
-def _turn(x: NDArray[Any]) -> None:
-    """What int32 makes of a sum: modulo 2^32, into [-2^31, 2^31)."""
-    x -= _INT32_TURN * np.floor(x / _INT32_TURN + 0.5)
+def _turn(x: NDArray[Any]) -> Any:
+    """Make of a sum what int32 does: modulo 2^32, into [-2^31, 2^31); returns where that changed it."""
+    turns = np.floor(x / _INT32_TURN + 0.5)
+    x -= _INT32_TURN * turns
+    return turns != 0
 
 
 class FixedSynapses:
@@ -109,7 +123,9 @@ class FixedSynapses:
 
     def apply(self, spikes: NDArray[Any]) -> NDArray[np.float64]:
         total: NDArray[np.float64]
-        if isinstance(self._matrix, np.ndarray):
+        if isinstance(self._matrix, Conv2d):
+            total = convolved(self._matrix, spikes.astype(np.float64))
+        elif isinstance(self._matrix, np.ndarray):
             total = (spikes.astype(self._matrix.dtype) @ self._matrix).astype(np.float64)
         else:
             total = np.asarray((self._matrix @ spikes.T.astype(np.float64)).T)
@@ -158,11 +174,15 @@ class Golden:
             late={
                 (name, delay): events(spikes[name][:, max(steps - delay, 0) :]) for name, delay in self._tails
             },
+            overflows={name: population.overflows for name, population in neurons.items()},
         )
 
 
 def _exact_matrix(connection: Connection, message_bits: int) -> Any:
-    """W transposed for a row of spikes, in the narrowest float whose sums are exact; or W as CSR."""
+    """W transposed for a row of spikes, in the narrowest float whose sums are exact; or W as CSR; or the
+    convolution itself."""
+    if isinstance(connection, Conv2d):
+        return connection
     if not isinstance(connection, Dense):
         return synapses(connection).astype(np.float64)
     weight = np.asarray(connection.weight)

@@ -19,7 +19,7 @@ from snn_deploy.engine import chunks
 from snn_deploy.engine.fixed import kernel
 from snn_deploy.engine.fixed.prepared import NO_RESETS, Reset, Resets
 from snn_deploy.engine.inputs import InputSpikes, checked_inputs
-from snn_deploy.engine.result import RunResult
+from snn_deploy.engine.result import Overflows, RunResult
 from snn_deploy.engine.stepping import Spikes
 from snn_deploy.network.quantised import QuantisedNetwork
 from snn_deploy.network.schedule import depths, lava_delay
@@ -29,12 +29,14 @@ from snn_deploy.network.schedule import depths, lava_delay
 class Stream:
     """A run on Lava's time line.
 
-    spikes, membranes: population -> uint8, int32 (Lava steps, neurons). depth: latency of each population.
-    interval: Lava steps from one sample's start to the next. steps: network steps a sample.
+    spikes, membranes: population -> uint8, int32 (Lava steps, neurons). overflows: of each population, in all
+    Lava steps. depth: latency of each population. interval: Lava steps from one sample's start to the next.
+    steps: network steps a sample.
     """
 
     spikes: Mapping[str, Spikes]
     membranes: Mapping[str, NDArray[np.int32]]
+    overflows: Mapping[str, Overflows] | None
     depth: Mapping[str, int]
     samples: int
     steps: int
@@ -68,7 +70,7 @@ def run(
         rasters = {name: found.samples_of(found.spikes, name) for name in found.spikes}
         silent = [p.name for p in network.populations if not p.spiking]
         membranes = {name: found.samples_of(found.membranes, name) for name in silent}
-        return chunks.Chunk.of_rasters(network, {**spikes, **rasters}, membranes)
+        return chunks.Chunk.of_rasters(network, {**spikes, **rasters}, membranes, found.overflows)
 
     notes = {"timing": "pipelined", "gap": gap, "lif_reset": lif_reset}
     return chunks.run(
@@ -130,6 +132,7 @@ def stream(
     return Stream(
         spikes={name: chunk.rasters[name][0] for name in names},
         membranes={name: chunk.membranes[name][0] for name in names},
+        overflows=chunk.overflows,
         depth=depth,
         samples=samples,
         steps=steps,

@@ -62,6 +62,7 @@ typedef __m256 VM;
 #define vm_all() _mm256_castsi256_ps(_mm256_set1_epi32(-1))
 #define vf_quiet(v, threshold) _mm256_cmp_ps(v, threshold, _CMP_LE_OQ)
 #define vf_where(m, v) _mm256_and_ps(m, v)
+#define vf_less_unless(m, v, t) _mm256_sub_ps(v, _mm256_andnot_ps(m, t))
 #define vf_mul_where(m, v, k) _mm256_mul_ps(_mm256_and_ps(m, v), k)
 
 static inline __attribute__((always_inline)) uint64_t tile_spikes(const VM quiet[8])
@@ -91,8 +92,10 @@ static inline VI vi_wrap(VI u)
 }
 
 #define vf_one() vf_set(1)
-#define vf_clip_above(v) _mm256_min_ps(v, _mm256_set1_ps(V_LIMIT))
-#define vf_clip_below(v) _mm256_max_ps(v, _mm256_set1_ps(-V_LIMIT))
+#define vf_min(a, b) _mm256_min_ps(a, b)
+#define vf_max(a, b) _mm256_max_ps(a, b)
+#define vi_any(x) (!_mm256_testz_si256(x, x))
+#define vf_any_above(a, b) (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0)
 
 static uint64_t word_of(const uint8_t bytes[64])
 {

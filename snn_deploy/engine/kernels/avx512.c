@@ -61,6 +61,7 @@ typedef __mmask16 VM;
 #define vm_all() ((VM)0xffff)
 #define vf_quiet(v, threshold) _mm512_cmp_ps_mask(v, threshold, _CMP_LE_OQ)
 #define vf_where(m, v) _mm512_maskz_mov_ps(m, v)
+#define vf_less_unless(m, v, t) _mm512_mask_sub_ps(v, _knot_mask16(m), v, t)
 #define vf_mul_where(m, v, k) _mm512_maskz_mul_round_ps(m, v, k, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
 
 static inline __attribute__((always_inline)) uint64_t tile_spikes(const VM quiet[4])
@@ -98,8 +99,10 @@ static inline VF vf_one(void)
     return one;
 }
 
-#define vf_clip_above(v) _mm512_min_ps(v, _mm512_set1_ps(V_LIMIT))
-#define vf_clip_below(v) _mm512_max_ps(v, _mm512_set1_ps(-V_LIMIT))
+#define vf_min(a, b) _mm512_min_ps(a, b)
+#define vf_max(a, b) _mm512_max_ps(a, b)
+#define vi_any(x) (_mm512_test_epi32_mask(x, x) != 0)
+#define vf_any_above(a, b) (_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0)
 
 static void pack(const uint8_t *raster, snn_node *node, int steps)
 {

@@ -292,6 +292,7 @@ static int run_samples(const snn_network *net, const snn_job *job, const snn_ker
     int32_t **membranes = calloc(net->population_count, sizeof *membranes);
     int failed = !membranes;
     ws->inexact = 0;
+    ws->overflows_of = job->overflows;
     for (int64_t sample = job->first_sample; !failed && sample < job->first_sample + job->samples; sample++) {
         for (int p = 0; p < net->population_count; p++)
             if (job->membranes[p])

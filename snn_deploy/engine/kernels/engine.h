@@ -93,6 +93,8 @@ typedef struct {
     int32_t index;    /* position of its buffers in the workspace */
 } snn_group;
 
+enum { NEVER, BELOW, BOTH_SIDES };
+
 typedef struct {
     const snn_group *groups;
     const float *bias;
@@ -103,10 +105,11 @@ typedef struct {
     float threshold;
     int32_t node;
     int32_t group_count;
-    int32_t wraps; /* u may leave (-2^23, 2^23), as far as can be said without the spikes */
-    int32_t clips; /* v may leave [-(2^23 - 1), 2^23 - 1] */
+    int32_t wraps; /* u may leave (-2^23, 2^23], as far as can be said without the spikes */
+    int32_t clips; /* where v may leave [-(2^23 - 1), 2^23 - 1], and a clip changes what follows: one of these */
     int32_t reset_interval; /* LIFReset: u = v = 0 where (t + 1) % interval == offset; 0: never */
     int32_t reset_offset;
+    int32_t subtracts; /* a spike takes the threshold off v, else it leaves v = 0 */
 } snn_population;
 
 /* Populations that advance together; forward: one population that no cycle passes through and that
@@ -137,12 +140,19 @@ typedef struct {
     int32_t delay;
 } snn_tail;
 
+/* Neuron-steps of one population in which u wrapped, and in which v was clipped. */
+typedef struct {
+    int64_t wraps;
+    int64_t saturations;
+} snn_overflows;
+
 typedef struct {
     const void *const *inputs;  /* of each input: uint8 or int32 (samples, steps, neurons) */
     int32_t *const *counts;     /* of each population, or NULL: (samples, padded neurons) */
     uint8_t *const *rasters;    /* of each population, or NULL: (samples, steps, neurons) */
     int32_t *const *membranes;  /* of each population, or NULL: v, (samples, steps, neurons) */
     int64_t *const *totals;     /* of each node: spikes a neuron, (padded neurons): added to */
+    snn_overflows *overflows;         /* of each population: added to */
     const snn_tail *tails;
     int64_t first_sample;
     int64_t samples;
@@ -174,6 +184,8 @@ typedef struct {
     int32_t **wide;
     char **frames; /* of each convolution by tables: (steps, frame_bytes) */
     int32_t *const *membranes; /* of the current job, at the current sample */
+    snn_overflows *overflows_of;     /* of the current job, of each population */
+    snn_overflows *overflows;        /* of the current population */
     int32_t steps;
     int32_t inexact; /* some |u| left 2^24, beyond which float no longer holds every integer */
 } snn_workspace;

@@ -14,6 +14,10 @@ TILE = 64
 SEGMENT = 4032
 
 
+#: Where v can be clipped so that it matters; as engine.h names it.
+NEVER, BELOW, BOTH_SIDES = range(3)
+
+
 class Dense(ctypes.Structure):
     _fields_ = (
         ("weights", c_void_p),
@@ -61,10 +65,8 @@ class Population(ctypes.Structure):
         ("groups", POINTER(Group)),
         *((name, c_void_p) for name in ("bias", "u0", "v0")),
         *((name, c_float) for name in ("keep_u", "keep_v", "threshold")),
-        *(
-            (name, c_int32)
-            for name in ("node", "group_count", "wraps", "clips", "reset_interval", "reset_offset")
-        ),
+        *((name, c_int32) for name in ("node", "group_count", "wraps", "clips")),
+        *((name, c_int32) for name in ("reset_interval", "reset_offset", "subtracts")),
     )
 
 
@@ -89,6 +91,7 @@ class Tail(ctypes.Structure):
 class Job(ctypes.Structure):
     _fields_ = (
         *((name, POINTER(c_void_p)) for name in ("inputs", "counts", "rasters", "membranes", "totals")),
+        ("overflows", c_void_p),
         ("tails", POINTER(Tail)),
         *((name, c_int64) for name in ("first_sample", "samples")),
         *((name, c_int32) for name in ("steps", "tail_count")),

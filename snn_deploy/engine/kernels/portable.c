@@ -62,6 +62,7 @@ typedef VI VM;
 #define vm_all() (vi_zero() - 1)
 #define vf_quiet(v, threshold) ((v) <= (threshold))
 #define vf_where(m, v) ((VF)((VI)(v) & (m)))
+#define vf_less_unless(m, v, t) ((v) - (VF)((VI)(t) & ~(m)))
 #define vf_mul_where(m, v, k) (vf_where(m, v) * (k))
 
 /* Vectors at any address. */
@@ -88,20 +89,27 @@ static inline VF vf_largest(VF a, VF b)
     return (VF)(((VI)a & ~larger) | ((VI)size & larger));
 }
 
-#if defined(__SSE2__)
-#define vf_clip_above(v) ((VF)_mm_min_ps((__m128)(v), (__m128)vf_set(V_LIMIT)))
-#define vf_clip_below(v) ((VF)_mm_max_ps((__m128)(v), (__m128)vf_set(-V_LIMIT)))
-#else
-static inline VF vf_clip_above(VF v)
+static inline int vi_any(VI x)
 {
-    const VI above = v > vf_set(V_LIMIT);
-    return (VF)(((VI)v & ~above) | ((VI)vf_set(V_LIMIT) & above));
+    return (x[0] | x[1] | x[2] | x[3]) != 0;
 }
 
-static inline VF vf_clip_below(VF v)
+#define vf_any_above(a, b) vi_any((VI)((a) > (b)))
+
+#if defined(__SSE2__)
+#define vf_min(a, b) ((VF)_mm_min_ps((__m128)(a), (__m128)(b)))
+#define vf_max(a, b) ((VF)_mm_max_ps((__m128)(a), (__m128)(b)))
+#else
+static inline VF vf_min(VF a, VF b)
 {
-    const VI below = v < vf_set(-V_LIMIT);
-    return (VF)(((VI)v & ~below) | ((VI)vf_set(-V_LIMIT) & below));
+    const VI less = a < b;
+    return (VF)(((VI)a & less) | ((VI)b & ~less));
+}
+
+static inline VF vf_max(VF a, VF b)
+{
+    const VI less = a < b;
+    return (VF)(((VI)b & less) | ((VI)a & ~less));
 }
 #endif
 

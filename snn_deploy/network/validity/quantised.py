@@ -126,6 +126,14 @@ def populations_are_in_range(network: QuantisedNetwork) -> Iterator[Violation]:
         yield from _population(population)
 
 
+def resets_are_the_contracts(network: QuantisedNetwork) -> Iterator[Violation]:
+    """All populations reset as the contract says: it is the one place where a file states it."""
+    for population in network.populations:
+        if population.reset != network.contract.reset:
+            where, allowed = f"population {population.name!r}", network.contract.reset
+            yield Violation("reset differs from the contract's", where, population.reset, allowed)
+
+
 def projections_are_in_range(network: QuantisedNetwork) -> Iterator[Violation]:
     """Every integer of a projection is one that Lava's Dense holds."""
     for projection in network.projections:
@@ -177,5 +185,11 @@ def _projection(projection: QuantisedProjection) -> Iterator[Violation]:
 QUANTISED: Table = (
     (names_are_unique, shapes_are_positive, projections_join, outputs_read_nodes),
     (connections_are_sound, scalars_are_numbers, nodes_are_covered),
-    (sizes_match, inputs_are_in_range, populations_are_in_range, projections_are_in_range),
+    (
+        sizes_match,
+        inputs_are_in_range,
+        resets_are_the_contracts,
+        populations_are_in_range,
+        projections_are_in_range,
+    ),
 )

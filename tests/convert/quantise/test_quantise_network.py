@@ -112,7 +112,7 @@ def test_the_ladder_lowers_the_count_error_on_held_out_spikes(network, calibrati
     assert found[4, 5][0] < 0.05
     for output in (0, 1):
         assert found[4, 5][output] < found[4, 1][output] / 2
-        assert found[8, 5][output] < found[8, 1][output] / 1.5
+        assert found[8, 5][output] < found[8, 1][output] / 1.4
 
 
 def test_planes_of_a_network_sum_to_its_weights(network, calibration) -> None:
@@ -206,7 +206,7 @@ def test_auto_promotes_until_the_gate_holds_and_says_what_it_cost(network, calib
     report = integers.report
     assert report["gate"]["passed"], report["gate"]
     assert report["search"]["promotions"]
-    assert report["search"]["stopped"] == "the gate holds"
+    assert report["search"]["stopped"] == "the gate's limits are met"
     assert 1 < report["search"]["axon_message_ratio"] <= 4
     assert 1 <= report["search"]["synops_ratio"] < 2.5
     assert max(errors_of(report).values()) <= 0.02
@@ -234,13 +234,15 @@ def test_calibration_is_cut_to_what_memory_is_meant_for(network, monkeypatch) ->
     assert quantise_network(network, PROFILE, long, level=0).report["calibration_samples"] == 10
 
 
-def test_a_graph_without_spikes_still_quantises(network) -> None:
+def test_a_graph_without_spikes_quantises_and_says_that_nothing_was_proved(network) -> None:
     silent = {"in": np.zeros((4, 20, 40), dtype=np.uint8)}
     quiet = replace(
         network, populations=tuple(replace(p, bias=np.zeros(p.bias.size)) for p in network.populations)
     )
     report = quantise_network(quiet, PROFILE, silent).report
-    assert report["gate"]["passed"]
+    assert not report["gate"]["passed"] and not report["gate"]["failures"]
+    assert len(report["gate"]["unproven"]) == 2
+    assert any("hardly fire" in warning for warning in report["warnings"])
 
 
 def test_everything_that_no_format_holds_is_refused_at_once(network, calibration) -> None:

@@ -100,7 +100,7 @@ SMALL = [0.001] * 8
 
 def test_promotions_stop_where_the_gate_holds() -> None:
     trial, stopped, promotions = climb({"a": FALLING, "b": SMALL})
-    assert trial.verdict.passed and stopped == "the gate holds"
+    assert trial.verdict.passed and stopped == "the gate's limits are met"
     assert trial.levels == {"a": 4, "b": 0}
     assert [step["to"] for step in promotions] == sorted(step["to"] for step in promotions)
     assert promotions[-1]["node"] == "a" and promotions[-1]["score"] < promotions[-1]["before"]
@@ -123,7 +123,7 @@ def test_a_budget_ends_the_search() -> None:
 def test_a_plateau_is_crossed() -> None:
     plateau = [0.08] * 5 + [0.07, 0.01, 0.01]
     trial, stopped, _ = climb({"a": plateau, "b": SMALL})
-    assert trial.verdict.passed and stopped == "the gate holds"
+    assert trial.verdict.passed and stopped == "the gate's limits are met"
     assert trial.levels == {"a": 6, "b": 0}
 
 
@@ -134,7 +134,7 @@ def test_nodes_are_lifted_together_where_none_helps_alone(monkeypatch) -> None:
 
     monkeypatch.setattr(Ladder, "whole", whole)
     trial, stopped, promotions = climb({})
-    assert trial.levels == {"a": 2, "b": 2} and stopped == "the gate holds"
+    assert trial.levels == {"a": 2, "b": 2} and stopped == "the gate's limits are met"
     assert [(step["node"], step["from"], step["to"]) for step in promotions] == [("a", 0, 2), ("b", 0, 2)]
 
 

@@ -65,6 +65,7 @@ def _raw(
                 scalars |= {"reset_interval": reset.interval, "reset_offset": reset.offset}
             tiled = {name: np.tile(values, copies) for name, values in own.items()}
             kind = "LIFReset" if p.name in resets else "LIF"
+            kind = process.kind if process.kind == "SubtractiveLIF" else kind
             processes.append(Process(p.name, kind, scalars, tiled))
         elif process.name == SINK:
             processes.append(Process(SINK, "Sink", recorder))
@@ -147,7 +148,8 @@ class Coverage:
 
 
 def _of_population(p: Any) -> set[str]:
-    found = {f"du {p.du}", f"dv {p.dv}", "initial state" if p.u0.any() or p.v0.any() else "no initial state"}
+    found = {f"reset {p.reset}", f"du {p.du}", f"dv {p.dv}"}
+    found.add("initial state" if p.u0.any() or p.v0.any() else "no initial state")
     biased = p.bias_mant != 0
     if (biased & (p.bias_exp > 0)).any():
         found.add("bias exponent > 0")

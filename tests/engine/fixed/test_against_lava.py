@@ -223,7 +223,16 @@ FEATURES = {
     *("u wraps up", "u wraps down", "v clips above", "v clips below"),
     *(
         f"Lava's {kind}"
-        for kind in ("LIF", "LIFReset", "Dense", "Sparse", "DelayDense", "DelaySparse", "Conv")
+        for kind in (
+            "LIF",
+            "LIFReset",
+            "SubtractiveLIF",
+            "Dense",
+            "Sparse",
+            "DelayDense",
+            "DelaySparse",
+            "Conv",
+        )
     ),
 }
 TIMINGS: dict[str, set[str]] = {

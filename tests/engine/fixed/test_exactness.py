@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from snn_deploy.engine.fixed import kernel
 from snn_deploy.engine.fixed.bounds import bounds
 from snn_deploy.engine.fixed.prepared import Reset
 from snn_deploy.engine.result import ActivityCounter
+from snn_deploy.network.contract import ResetMode
 from snn_deploy.network.integers import UNREACHABLE_VTH
 from snn_deploy.network.quantised import QuantisedNetwork
 from tests import quantised_nets as nets
@@ -25,7 +28,8 @@ KERNELS = kernel.names()
 
 def check(name: str, net: QuantisedNetwork, inputs: Any, resets: nets.Resets | None = None) -> dict[str, Any]:
     """Compare one kernel's run with the reference; return the reference's spikes."""
-    fired, voltage = nets.reference(net, inputs, resets)
+    lost: dict[str, Counter[str]] = {}
+    fired, voltage = nets.reference(net, inputs, resets, lost=lost)
     timed = {key: Reset(*value) for key, value in (resets or {}).items()}
     populations = [p.name for p in net.populations]
     prepared = kernel.prepare(net, name, timed)
@@ -38,6 +42,8 @@ def check(name: str, net: QuantisedNetwork, inputs: Any, resets: nets.Resets | N
         np.testing.assert_array_equal(chunk.rasters[p], fired[p], err_msg=f"{name}: spikes of {p}")
         np.testing.assert_array_equal(chunk.membranes[p], voltage[p], err_msg=f"{name}: v of {p}")
         np.testing.assert_array_equal(chunk.counts[p], fired[p].sum(axis=1))
+        for run in (short, chunk):
+            assert vars(run.overflows[p]) == lost[p], f"{name}: wraps and saturations of {p}"
     counter = ActivityCounter(net)
     samples, steps = next(iter(inputs.values())).shape[:2]
     for node, total in short.spikes.items():
@@ -49,10 +55,16 @@ def check(name: str, net: QuantisedNetwork, inputs: Any, resets: nets.Resets | N
     return fired
 
 
+def with_reset(net: QuantisedNetwork, reset: ResetMode) -> QuantisedNetwork:
+    """The same network under another contract."""
+    populations = tuple(replace(p, reset=reset) for p in net.populations)
+    return replace(net, contract=replace(net.contract, reset=reset), populations=populations)
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_random_networks(name: str) -> None:
     """They are neither silent nor alike, and take the checked paths as well as the fast ones."""
-    fractions, paths = [], set()
+    fractions, paths, resets = [], set(), Counter[str]()
 
     @settings(
         max_examples=60,
@@ -66,12 +78,14 @@ def test_random_networks(name: str) -> None:
         net = build(description)
         fired = check(name, net, signals(description, 2, 30, rate))
         fractions.extend(float(raster.mean()) for raster in fired.values())
+        resets[net.contract.reset] += any(raster.any() for raster in fired.values())
         paths.update((reach.wraps, reach.clips) for reach in bounds(net, 30).values())
 
     run()
     assert sum(0.02 < fraction < 0.98 for fraction in fractions) > 40
     assert len({round(fraction, 3) for fraction in fractions}) > 30
     assert {(True, True), (False, False)} <= paths
+    assert min(resets[reset] for reset in get_args(ResetMode)) > 10
 
 
 def _several_inputs(rng: Rng) -> QuantisedNetwork:
@@ -176,10 +190,11 @@ CASES: list[Callable[[Rng], QuantisedNetwork]] = [
 
 
 @pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("reset", get_args(ResetMode))
 @pytest.mark.parametrize("case", CASES)
-def test_features(name: str, case: Callable[[Rng], QuantisedNetwork]) -> None:
+def test_features(name: str, reset: ResetMode, case: Callable[[Rng], QuantisedNetwork]) -> None:
     rng = np.random.default_rng(3)
-    net = case(rng)
+    net = with_reset(case(rng), reset)
     inputs = {i.name: nets.spikes(3, 30, int(np.prod(i.shape)), rng, 0.25) for i in net.inputs}
     fired = check(name, net, inputs)
     for p in net.populations:
@@ -237,7 +252,8 @@ def test_graded_input(name: str, weight_exp: int) -> None:
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_lif_reset(name: str) -> None:
+@pytest.mark.parametrize("reset", get_args(ResetMode))
+def test_lif_reset(name: str, reset: ResetMode) -> None:
     """Reset at steps of its own; the input of that step and the recurrent spikes stay."""
     rng = np.random.default_rng(5)
     populations = [nets.population(n, 70, rng, du=200, dv=50, vth=900) for n in ("a", "b")]
@@ -246,7 +262,7 @@ def test_lif_reset(name: str) -> None:
         nets.projection("a", "b", nets.dense(70, 70, rng), delay=1),
         nets.projection("b", "b", nets.dense(70, 70, rng), delay=1),
     ]
-    net = nets.network({"x": (30,)}, populations, edges, ("a", "b"))
+    net = with_reset(nets.network({"x": (30,)}, populations, edges, ("a", "b")), reset)
     inputs = {"x": nets.spikes(2, 40, 30, rng)}
     fired = check(name, net, inputs, {"a": (10, 2), "b": (10, 13)})
     without, _ = nets.reference(net, inputs)
@@ -304,3 +320,31 @@ def test_runs_beyond_64_steps(name: str, rate: float) -> None:
         assert len(set(counts.ravel())) > 50
         assert np.median(counts) < 64
         assert counts.max() > 256
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("side", [150, 20])
+def test_what_subtraction_leaves_above_the_threshold(name: str, recurrent: bool, side: int) -> None:
+    """v climbs far above the threshold, fires in every step, and is clipped above while it does."""
+    rng = np.random.default_rng(9)
+    calm = {"bias_mant": rng.integers(-90, 99, side), "bias_exp": np.zeros(side, dtype=np.int64)}
+    calm |= {"u0": np.zeros(side, dtype=np.int64), "v0": np.zeros(side, dtype=np.int64)}
+    populations = [
+        nets.population("a", side, rng, du=400, dv=3, vth=20000, **calm),
+        nets.population("b", side, rng, du=4095, dv=60, vth=900, **calm),
+    ]
+    edges = [
+        nets.projection("x", "a", nets.Dense(2 * rng.integers(-20, 99, (side, 99))), weight_exp=1),
+        nets.projection("a", "b", nets.dense(side, side, rng)),
+    ]
+    if recurrent:
+        edges += [nets.projection(p, p, nets.dense(side, side, rng), delay=1) for p in ("a", "b")]
+    net = with_reset(nets.network({"x": (99,)}, populations, edges, ("a", "b")), "subtract")
+    inputs = {"x": nets.spikes(2, 70, 99, rng, 0.5)}
+    lost: dict[str, Counter[str]] = {}
+    _, voltage = nets.reference(net, inputs, lost=lost)
+    assert lost["a"]["saturations"] > 100
+    assert voltage["a"].max() == (1 << 23) - 1 - (20000 << 6)
+    fired = check(name, net, inputs)
+    assert len(set(fired["b"].sum(axis=(0, 1)).tolist())) > 10

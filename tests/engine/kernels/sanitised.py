@@ -31,7 +31,7 @@ def build(root: Path, tree: Path) -> None:
     shutil.copy(root / "pyproject.toml", tree)
     for name in ("snn_deploy", "tests"):
         shutil.copytree(root / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    kernels = tree / "snn_deploy" / "deploy" / "backends" / "kernels"
+    kernels = tree / "snn_deploy" / "engine" / "kernels"
     flags = ["-O1", "-g", "-std=gnu11", "-shared", "-fPIC", f"-I{sysconfig.get_paths()['include']}", *_CHECKS]
     sources = [str(path) for path in kernels.glob("*.c")]
     command = [str(COMPILER), *flags, *sources, "-o", str(kernels / "_engine.abi3.so")]

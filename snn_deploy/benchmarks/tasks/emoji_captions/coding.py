@@ -12,6 +12,8 @@ from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, EmojiData
 from snn_deploy.train.coding import on_off
 
 NOISE, SHIFT = 0.2, 2
+DROP = 0.2
+"""Share of the spikes that are lost under drop; of the pixels, for methods without spikes."""
 POOLED = 16
 _CAPTION_GAIN = 0.5
 """Spike probability of a caption channel one standard deviation from the mean."""
@@ -65,7 +67,11 @@ def fit_whitening(data: EmojiData) -> dict[str, Floats]:
     return {"caption_mean": mean.astype(np.float32), "caption_projection": projection.astype(np.float32)}
 
 
+def whitened(text: Floats, whitening: Whitening) -> Floats:
+    """Sentence embeddings (n, 512) in the space that :func:`fit_whitening` found."""
+    return np.asarray((text - whitening["caption_mean"]) @ whitening["caption_projection"], np.float32)
+
+
 def caption_rates(text: Floats, whitening: Whitening) -> Floats:
     """Spike probabilities (n, 1024) of sentence embeddings (n, 512): whitened, ON and OFF, clipped to 1."""
-    z = (text - whitening["caption_mean"]) @ whitening["caption_projection"]
-    return np.asarray(np.minimum(_CAPTION_GAIN * on_off(z), 1), np.float32)
+    return np.asarray(np.minimum(_CAPTION_GAIN * on_off(whitened(text, whitening)), 1), np.float32)

@@ -6,25 +6,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.deployed import Deployed
-from snn_deploy.benchmarks.kinds.retrieval import RetrievalTask
+from snn_deploy.benchmarks.kinds.retrieval import GALLERY, QUERY, Direction
 from snn_deploy.benchmarks.metrics.retrieval import DEPTH
 from snn_deploy.benchmarks.report import figures
 from snn_deploy.benchmarks.tasks.emoji_captions.data import load_data
+from snn_deploy.benchmarks.tasks.emoji_captions.questions import EmojiQuestions
 from snn_deploy.deploy.memory import unit_vectors
 
 _EXAMPLES = 8
 _TOP = 5
 
 
-def recalled_captions(task: RetrievalTask, network: Deployed, ink: NDArray[np.float32]) -> str:
-    """Drawings of unseen concepts beside the captions they recalled on the fixed engine.
+def recalled_captions(
+    task: EmojiQuestions, network: Deployed, split: str, direction: Direction, ink: NDArray[np.float32]
+) -> str:
+    """Drawings of a split beside the captions they recalled on the fixed engine.
 
     ink: the drawings as the queries showed them, (items, side, side, 3) in [0, 1].
     """
-    asked, stored = task.embedded(network, "fixed", "unseen", task.directions[0])
-    scores = unit_vectors(asked).vectors @ unit_vectors(stored).vectors.T
+    asked = task.embed(network, "fixed", split, direction.query, QUERY)
+    stored = task.embed(network, "fixed", split, direction.gallery, GALLERY)
+    scores = unit_vectors(asked.vectors).vectors @ unit_vectors(stored.vectors).vectors.T
     data = load_data()
-    rows = data.rows("unseen")
+    rows = task.concepts(split)
     drawings = np.asarray(255 * ink).astype(np.uint8)
     shown = []
     for item in np.random.default_rng(network.seed).choice(len(rows), _EXAMPLES, replace=False):

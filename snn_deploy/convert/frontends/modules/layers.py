@@ -71,6 +71,30 @@ def _(module: nn.LPPool2d, writer: Writer, name: str) -> None:
     _pool(nir.SumPool2d, module, (0, 0), writer, name)
 
 
+@writes(nn.MaxPool2d)
+def _(module: nn.MaxPool2d, writer: Writer, name: str) -> None:
+    """Of spikes the maximum is an OR: their sum into neurons of tau = dt and threshold one half."""
+    if _pair(module.dilation) != (1, 1) or module.return_indices:
+        raise ModelNotSupported(
+            "this maximum is not implemented",
+            where=name,
+            found="dilation or return_indices",
+            allowed="neither",
+        )
+    if not writer.sends_spikes():
+        raise ModelNotSupported(
+            "the maximum of other values than spikes is not linear, and no neuron computes it",
+            where=name,
+            found=f"it follows {', '.join(writer.open)}",
+            allowed="behind neurons, or behind an input of spikes",
+            remedy="Pool behind the neurons, or use AvgPool2d.",
+        )
+    _pool(nir.SumPool2d, module, _pair(module.padding), writer, f"{name}.sum")
+    one = np.ones(writer.shape)
+    node = nir.LIF(tau=one, r=one, v_leak=0 * one, v_threshold=one / 2, v_reset=0 * one)
+    writer.add_memoryless(name, node)
+
+
 @writes(nn.Flatten)
 def _(module: nn.Flatten, writer: Writer, name: str) -> None:
     """torch's first dimension is the batch, which NIR leaves out."""

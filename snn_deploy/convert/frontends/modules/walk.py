@@ -83,6 +83,7 @@ def from_torch(
 def _finished(writer: Writer) -> nir.NIRGraph:
     if not writer.frameworks:
         raise ModelNotSupported("the model has no neurons", allowed=", ".join(supported()))
+    writer.settle()
     if writer.counted:
         _log.warning(
             "%s counts steps and does not say how long one is: %g s are taken for the time constants of the "

@@ -28,7 +28,7 @@ class Writer:
     fresh: the node that nothing but the next module will read, so that it may take in what follows.
     dt: seconds of a step, None until somebody states it. reset: of the neurons so far, None before the first.
     package: of the module that is being written. frameworks: packages whose neurons occur.
-    counted: whether dt was made up, for neurons that count steps.
+    counted: whether dt was made up, for neurons that count steps. memoryless: neurons whose tau is dt.
     """
 
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
@@ -41,6 +41,7 @@ class Writer:
     package: str = ""
     frameworks: set[str] = field(default_factory=set)
     counted: bool = False
+    memoryless: list[str] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -66,6 +67,27 @@ class Writer:
         self.nodes[name] = node
         self.edges += [(source, name) for source in self.open]
         self.open, self.shape, self.fresh = (name,), shape, name
+
+    def add_memoryless(self, name: str, node: nir.LIF) -> None:
+        """Append neurons that forget within a step, of any length: :meth:`settle` gives them their tau."""
+        frameworks = set(self.frameworks)
+        self.add(name, node, self.shape)
+        self.frameworks = frameworks  # no module's neurons
+        self.memoryless.append(name)
+
+    def settle(self) -> None:
+        """Give neurons that forget within a step their time constant, once dt is known."""
+        for name in self.memoryless:
+            self.nodes[name].tau = np.full(self.nodes[name].r.shape, self.counted_step())
+
+    def sends_spikes(self) -> bool:
+        """Whether the next module is given spikes: of one population or input, as they are or reshaped."""
+        at = self.open
+        while len(at) == 1 and isinstance(self.nodes[at[0]], nir.Flatten | Identity):
+            at = tuple(source for source, target in self.edges if target == at[0])
+        return len(at) == 1 and (
+            isinstance(self.nodes[at[0]], nir.Input) or hasattr(self.nodes[at[0]], "v_threshold")
+        )
 
     def junction(self, name: str) -> None:
         """Append a node that passes on what arrives, so that a cycle can be led back to it."""

@@ -9,7 +9,7 @@ import numpy as np
 from nir.ir.graph import Identity  # not among the names that nir exports
 
 from snn_deploy.convert.compose import keep_rows
-from snn_deploy.convert.lowering.signal import Path, Signal
+from snn_deploy.convert.lowering.signal import CONSTANT, Path, Signal
 from snn_deploy.convert.lowering.transform import (
     REFUSED,
     elementwise,
@@ -19,6 +19,8 @@ from snn_deploy.convert.lowering.transform import (
     transform,
 )
 from snn_deploy.errors import ModelNotSupported
+from snn_deploy.network.arrays import frozen
+from snn_deploy.network.connections import Dense
 from snn_deploy.network.contract import Contract
 
 REFUSED[nir.Threshold] = (
@@ -62,7 +64,7 @@ def _(node: nir.Flatten, name: str, signal: Signal, contract: Contract) -> Signa
 
 @transform.register
 def _(node: nir.Delay, name: str, signal: Signal, contract: Contract) -> Signal:
-    """y(t) = x(t - delay), in whole steps. NIR does not say what x was before the start: spikes were none."""
+    """y(t) = x(t - delay), in whole steps. Before the start x was 0, spikes and constants alike."""
     delay = numbers(node.delay, name, "delay")
     exact = elementwise(delay, signal, name) / contract.dt
     steps = np.rint(exact)
@@ -76,14 +78,12 @@ def _(node: nir.Delay, name: str, signal: Signal, contract: Contract) -> Signal:
             allowed="0, dt, 2 dt, ...",
             remedy="Round the delays, or choose a --dt that divides them.",
         )
-    if signal.bias is not None and np.any((steps > 0) & (signal.bias != 0)):
-        raise ModelNotSupported(
-            "a constant passes this Delay, and NIR does not say from which step on it acts",
-            where=name,
-            found=f"a bias of {signal.bias[np.flatnonzero(signal.bias)[0]]:g}",
-            remedy="Put the bias behind the Delay.",
-        )
-    return replace(signal, paths=tuple(p for path in signal.paths for p in _delayed(path, steps, name)))
+    paths, bias = signal.paths, signal.bias
+    if bias is not None and np.any((steps > 0) & (bias != 0)):
+        late = np.where(steps > 0, bias, 0.0)
+        paths = (*paths, Path(CONSTANT, Dense(frozen(late[:, None], np.float64))))
+        bias = bias - late
+    return replace(signal, paths=tuple(p for path in paths for p in _delayed(path, steps, name)), bias=bias)
 
 
 def _delayed(path: Path, steps: np.ndarray[tuple[int], np.dtype[np.float64]], name: str) -> list[Path]:

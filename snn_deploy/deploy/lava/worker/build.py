@@ -15,9 +15,11 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import block_diag, csr_matrix
 
+from snn_deploy.deploy.lava.worker.processes.own_decays import LIFOwnDecays, LIFResetOwnDecays
 from snn_deploy.deploy.lava.worker.processes.probe import Probe
 from snn_deploy.deploy.lava.worker.processes.sink import Sink
 from snn_deploy.deploy.lava.worker.processes.source import Source
+from snn_deploy.deploy.lava.worker.processes.subtractive_lif import SubtractiveLIF
 
 Spec = Mapping[str, Any]
 Arrays = Mapping[str, Any]
@@ -82,15 +84,22 @@ def read_ring_buffers(folder: Path, processes: list[Spec], built: Mapping[str, A
 def _lif(_: Path, spec: Spec, arrays: Arrays) -> Any:
     reset = {key: spec[key] for key in ("reset_interval", "reset_offset") if key in spec}
     process = LIFReset if reset else LIF
+    if "du" in arrays:
+        process = LIFResetOwnDecays if reset else LIFOwnDecays
     return process(
         shape=(spec["neurons"],),
-        du=spec["du"],
-        dv=spec["dv"],
-        vth=spec["vth"],
+        **{key: spec[key] for key in ("du", "dv", "vth") if key in spec},
         name=spec["name"],
         **arrays,
         **reset,
     )
+
+
+def _subtractive_lif(_: Path, spec: Spec, arrays: Arrays) -> Any:
+    shape = (spec["neurons"],)
+    own = {key: np.broadcast_to(arrays.get(key, spec.get(key)), shape) for key in ("du", "dv", "vth")}
+    reset = {key: spec[key] for key in ("reset_interval", "reset_offset") if key in spec}
+    return SubtractiveLIF(shape=shape, name=spec["name"], **{**arrays, **own}, **reset)
 
 
 def _options(spec: Spec) -> dict[str, Any]:
@@ -132,6 +141,7 @@ _BUILDERS: dict[str, Callable[[Path, Spec, Arrays], Any]] = {
     "RingBuffer": _ring_buffer,
     "LIF": _lif,
     "LIFReset": _lif,
+    "SubtractiveLIF": _subtractive_lif,
     "Dense": _dense,
     "DelayDense": _dense,
     "Sparse": _sparse,

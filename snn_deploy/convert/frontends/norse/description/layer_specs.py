@@ -148,6 +148,35 @@ class AvgPool2dSpec(Layer):
         }
 
 
+class MaxPool2dSpec(Layer):
+    """``torch.nn.MaxPool2d``, of spikes."""
+
+    type: Literal["MaxPool2d"] = "MaxPool2d"
+    kernel: Pair
+    stride: Pair
+    padding: Pair0
+
+    def behind(self, shape: Shape) -> Shape:
+        if len(shape) != 3:
+            raise ValueError(f"takes (channels, height, width), is given {shape}")
+        return (shape[0], *_windows(shape, self.kernel, self.stride, self.padding, [1, 1]))
+
+    def build(self, shape: Shape, dt: float) -> nn.Module:
+        from torch import nn
+
+        return nn.MaxPool2d(self.kernel, self.stride, self.padding)
+
+    @classmethod
+    def fields_of(cls, module: Any, shape: Shape) -> dict[str, Any]:
+        if module.ceil_mode or module.return_indices or _pair(module.dilation) != [1, 1]:
+            raise ValueError("ceil_mode, dilation and return_indices are not stored")
+        return {
+            "kernel": _pair(module.kernel_size),
+            "stride": _pair(module.stride),
+            "padding": _pair(module.padding),
+        }
+
+
 class SumPool2dSpec(Layer):
     """``torch.nn.LPPool2d`` with norm_type 1: the sum over the kernel."""
 
@@ -255,6 +284,7 @@ TORCH_LAYERS = (
     | Conv1dSpec
     | Conv2dSpec
     | AvgPool2dSpec
+    | MaxPool2dSpec
     | SumPool2dSpec
     | FlattenSpec
     | DropoutSpec

@@ -34,21 +34,35 @@ SUPPORT = Path(__file__).parents[2] / "snn_deploy" / "convert" / "exporters.json
 
 
 def make(framework: str) -> None:
-    """Write all graphs of a framework."""
+    """Write all graphs of a framework: its exporter's, and those that from_torch makes of its modules."""
     module, package = FRAMEWORKS[framework].module, FRAMEWORKS[framework].package
+    stated = f"{package} {version(package)}"
     exporter = import_module(f"tests.conformance.exporters.{module}")
     if hasattr(exporter, "absent"):
-        _write_json(
-            FIXTURES / f"{module}.json", {"package": f"{package} {version(package)}", **exporter.absent()}
-        )
+        _write_json(FIXTURES / f"{module}.json", {"package": stated, **exporter.absent()})
         return
     for reference in exporter.references():
-        path = FIXTURES / f"{module}-{reference.name}.nir"
-        _write_graph(path, reference.graph)
-        _write_run(path.with_suffix(".npz"), framework, f"{package} {version(package)}", reference)
-        rates = {node: round(float(raster.mean()), 3) for node, raster in reference.spikes.items()}
-        sizes = [path.with_suffix(kind).stat().st_size for kind in (".nir", ".npz")]
-        print(path.stem, sizes, rates, sorted(reference.membranes), list(reference.graph.edges))
+        _write(f"{module}-{reference.name}", framework, stated, reference)
+    make_from_torch(framework)
+
+
+def make_from_torch(framework: str) -> None:
+    """Write the graphs that from_torch makes of a framework's modules, where it has some."""
+    module, package = FRAMEWORKS[framework].module, FRAMEWORKS[framework].package
+    if not (Path(__file__).parent / "modules" / f"{module}.py").exists():
+        return
+    modules = import_module(f"tests.conformance.modules.{module}")
+    for reference in modules.references():
+        _write(f"{module}-module-{reference.name}", framework, f"{package} {version(package)}", reference)
+
+
+def _write(name: str, framework: str, package: str, reference: Reference) -> None:
+    path = FIXTURES / f"{name}.nir"
+    _write_graph(path, reference.graph)
+    _write_run(path.with_suffix(".npz"), framework, package, reference)
+    rates = {node: round(float(raster.mean()), 3) for node, raster in reference.spikes.items()}
+    sizes = [path.with_suffix(kind).stat().st_size for kind in (".nir", ".npz")]
+    print(path.stem, sizes, rates, sorted(reference.membranes), list(reference.graph.edges))
 
 
 def _write_graph(path: Path, graph: nir.NIRGraph) -> None:
@@ -70,7 +84,10 @@ def _copy(source: Any, target: Any) -> None:
 
 def _write_run(path: Path, framework: str, package: str, reference: Reference) -> None:
     facts = {"framework": framework, "package": package, "graph": reference.name, "dt": reference.dt}
-    facts |= {key: getattr(reference, key) for key in ("reset", "decay", "outcome", "refusal", "note")}
+    facts |= {
+        key: getattr(reference, key)
+        for key in ("reset", "decay", "outcome", "refusal", "note", "source", "mismatch")
+    }
     arrays = {f"spikes.{node}": raster for node, raster in reference.spikes.items()}
     arrays |= {f"membranes.{node}": values for node, values in reference.membranes.items()}
     arrays |= {"input": reference.inputs, "facts": np.array(json.dumps(facts))}

@@ -25,6 +25,8 @@ class Reference:
     does. decay: "euler", 1 - dt / tau a step, or "exponential", exp(-dt / tau). outcome: "exact" where the
     conversion under this contract gives these spikes, "refused", or "differs" where the file does not say
     what the framework does. refusal: what the refusal, or else the warning, says. note: what to know.
+    source: of the graph, the framework's own "exporter" or this package's "from_torch".
+    mismatch: share of the spikes of all layers in which a graph of from_torch differs.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Reference:
     outcome: str = "exact"
     refusal: str = ""
     note: str = ""
+    source: str = "exporter"
+    mismatch: float = 0.0
 
 
 def spikes(shape: Sequence[int], rate: float = 0.3, seed: int = 0) -> np.ndarray[Any, Any]:

@@ -234,7 +234,11 @@ class Convolutional(EmojiQuestions):
         )
 
     def check_network(self, network: Deployed, path: object) -> None:
-        missing = [name for name in self.head_shapes(type(self).encoder, self.recipe) if name not in network.constants]
+        missing = [
+            name
+            for name in self.head_shapes(type(self).encoder, self.recipe)
+            if name not in network.constants
+        ]
         if missing:
             raise UsageError("the model lacks linear maps on the host", where=path, found=", ".join(missing))
 

@@ -67,8 +67,8 @@ def fit(
     a linear map that the objective trains is drawn where none is given. coding: how values become what
     each step shows, one for all inputs or one for each. start: weights to begin with, by their names in the
     model; others are drawn. frozen: towers that keep their weights. frozen_heads: linear maps that the first
-    stage alone trains. validate: called after each epoch of spikes with the model in evaluation mode; the
-    weights of the epoch with the highest score are kept, epochs beyond the spike budget behind those within.
+    stage alone trains. validate: scores the model, in evaluation mode, after each epoch of spikes; the best
+    epoch's weights are kept, epochs beyond the spike budget behind those within.
     checkpoint: file from which an interrupted run goes on, with the result of an uninterrupted one. device:
     such as "cuda"; None takes a GPU if there is one.
 

@@ -68,9 +68,8 @@ def fit(
     each step shows, one for all inputs or one for each. start: weights to begin with, by their names in the
     model; others are drawn. frozen: towers that keep their weights. frozen_heads: linear maps that the first
     stage alone trains. validate: scores the model, in evaluation mode, after each epoch of spikes; the best
-    epoch's weights are kept, epochs beyond the spike budget behind those within.
-    checkpoint: file from which an interrupted run goes on, with the result of an uninterrupted one. device:
-    such as "cuda"; None takes a GPU if there is one.
+    epoch's weights are kept, epochs beyond the spike budget behind those within. checkpoint: file from which
+    an interrupted run goes on. device: such as "cuda"; None takes a GPU if there is one.
 
     The same arguments give the same weights on the same CPU and torch; torch's own generator is left as it
     was. Raises UsageError for examples that do not fit the towers or the objective, for a checkpoint of

@@ -68,7 +68,6 @@ class Certificate:
     equal: bool
     claim: str
     neuron_steps: int
-    membranes: int
     mismatches: int
     first_divergence: Divergence | None
     layers: tuple[LayerParity, ...]
@@ -77,6 +76,7 @@ class Certificate:
     steps: int
     hashes: Mapping[str, str]
     versions: Mapping[str, str]
+    membranes: int = 0
 
     def require_equal(self, where: str) -> None:
         """Raise VerificationMismatch (exit code 6) where the two runs differ."""

@@ -9,7 +9,7 @@ from snn_deploy.cli.output import JsonOption, emit
 
 
 def support(as_json: JsonOption = False) -> None:
-    """Print what exporters write and what becomes of it, what runs it, and the layers of .net files."""
+    """Print what modules and exporters of frameworks become, what runs it, and the layers of .net files."""
     from dataclasses import asdict
 
     from snn_deploy.convert.frontends.quirks import QUIRKS
@@ -31,7 +31,7 @@ def support(as_json: JsonOption = False) -> None:
 
 
 def _render(result: Mapping[str, Any]) -> str:
-    parts = (_primitives, _exporters, _quirks, _net_layers)
+    parts = (_primitives, _modules, _exporters, _quirks, _net_layers)
     return "\n\n".join("\n".join(part(result)) for part in parts)
 
 
@@ -53,12 +53,28 @@ def _primitives(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _modules(result: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "snn_deploy.from_torch gives a framework's own spikes (exact), or refuses by name; then the share of "
+        "spikes is told in which the nearest thing differs:"
+    ]
+    for name, entry in result["frameworks"].items():
+        if entry["modules"]:
+            lines.append(f"{name} ({entry['package']})")
+        for one in entry["modules"].values():
+            differs = f"; {one['mismatch']:.1%} of spikes differ" if one["mismatch"] else ""
+            lines.append(f"  {one['outcome']:<8} {one['note']}{differs}")
+    return lines
+
+
 def _exporters(result: Mapping[str, Any]) -> list[str]:
     lines = [
         "A graph of a framework's exporter gives that framework's spikes (exact), or its file says something "
         "else than the framework does (differs, with a warning), or it is refused by name:"
     ]
     for name, entry in result["frameworks"].items():
+        if not (entry["graphs"] or entry["note"]):
+            continue
         lines.append(f"{name} ({entry['package']}){': ' if entry['note'] else ''}{entry['note']}")
         lines += [
             f"  {graph:<12} {one['outcome']:<8} {one['note']}".rstrip()

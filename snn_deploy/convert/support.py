@@ -1,9 +1,10 @@
 """The support matrix: what each NIR primitive can come from, and what runs it; and the layers of .net files.
 
 Nothing is claimed here. The frameworks' columns are read from exporters.json, which
-``python -m tests.conformance.make_fixtures support`` writes from the graphs that the frameworks exported and
-ran themselves (tests/conformance/fixtures). Backends run whatever converts; the primitives that do are read
-off lowering, the layers of .net files off the reader's and the writer's tables.
+``python -m tests.conformance.make_fixtures support`` writes from the graphs that the frameworks exported, or
+from_torch made of their modules, and that they ran themselves (tests/conformance/fixtures). Backends run
+whatever converts; the primitives that do are read off lowering, the layers of .net files off the reader's and
+the writer's tables.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OUTCOMES = ("exact", "differs", "refused")
 
 @dataclass(frozen=True)
 class Row:
-    """One primitive. exporters: framework that writes it -> outcome. engines: what runs it."""
+    """One primitive. exporters: framework that it comes from -> outcome. engines: what runs it."""
 
     primitive: str
     exporters: Mapping[str, str]
@@ -42,7 +43,12 @@ class NetRow:
 
 @cache
 def frameworks() -> Mapping[str, Mapping[str, Any]]:
-    """Framework -> package (name and version), note, and graphs: name -> outcome, primitives, note."""
+    """Framework -> package (name and version), note, graphs and modules.
+
+    graphs: of its exporter; name -> outcome, primitives, note. modules: what from_torch made of them; name ->
+    outcome, primitives, note (the settings), and mismatch, the share of spikes in which what is refused
+    differs from the nearest thing that is not.
+    """
     text = files("snn_deploy.convert").joinpath("exporters.json").read_text(encoding="utf-8")
     document: dict[str, dict[str, Any]] = json.loads(text)
     return document
@@ -75,10 +81,11 @@ def matrix(engines: Collection[str]) -> tuple[Row, ...]:
 
 
 def _exporters(primitive: str) -> dict[str, str]:
-    """The best that became of a graph with this primitive, by framework."""
+    """The best that became of a graph with this primitive, by framework: its exporter's, or from_torch's."""
     found = {}
     for framework, entry in frameworks().items():
-        outcomes = {g["outcome"] for g in entry["graphs"].values() if primitive in g["primitives"]}
+        graphs = (*entry["graphs"].values(), *entry["modules"].values())
+        outcomes = {g["outcome"] for g in graphs if primitive in g["primitives"]}
         if outcomes:
             found[framework] = min(outcomes, key=OUTCOMES.index)
     return found

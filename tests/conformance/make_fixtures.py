@@ -30,6 +30,7 @@ from tests.conformance.exporters import Reference
 from tests.conformance.frameworks import FRAMEWORKS
 
 FIXTURES = Path(__file__).parent / "fixtures"
+_STATED = ("reset", "decay", "outcome", "refusal", "note", "source", "mismatch")
 SUPPORT = Path(__file__).parents[2] / "snn_deploy" / "convert" / "exporters.json"
 
 
@@ -103,23 +104,23 @@ def _write_json(path: Path, document: Any) -> None:
 
 
 def support() -> dict[str, Any]:
-    """Framework -> its package, and graph by graph what its exporter wrote and what became of it."""
+    """Framework -> its package, what its exporter wrote and what became of it, and what from_torch makes."""
     from snn_deploy.convert.frontends.nir_file import read_graph
 
     frameworks: dict[str, Any] = {"Norse": _front_end()}
     for framework, module in ((name, entry.module) for name, entry in FRAMEWORKS.items()):
-        entry: dict[str, Any] = {"package": "", "note": "", "graphs": {}}
+        entry: dict[str, Any] = {"package": "", "note": "", "graphs": {}, "modules": {}}
         for path in sorted(FIXTURES.glob(f"{module}-*.npz")):
             with np.load(path) as stored:
                 facts = json.loads(str(stored["facts"]))
             assert facts["framework"] == framework
             written = sorted(_primitives(read_graph(path.with_suffix(".nir"))))
             entry["package"] = facts["package"]
-            entry["graphs"][facts["graph"]] = {
-                "outcome": facts["outcome"],
-                "primitives": written,
-                "note": facts["note"],
-            }
+            one = {"outcome": facts["outcome"], "primitives": written, "note": facts["note"]}
+            if facts.get("source") == "from_torch":
+                entry["modules"][facts["graph"]] = {**one, "mismatch": facts["mismatch"]}
+            else:
+                entry["graphs"][facts["graph"]] = one
         if not entry["graphs"]:
             searched = json.loads((FIXTURES / f"{module}.json").read_text(encoding="utf-8"))
             entry["package"] = searched.pop("package")
@@ -141,11 +142,9 @@ def _front_end() -> dict[str, Any]:
     for module, shape in made.values():
         torch.manual_seed(0)
         written |= _primitives(from_torch(module.eval(), shape))
-    note = "snn-deploy's own front end for Norse modules and checkpoints"
-    graphs = {
-        "front end": {"outcome": "exact", "primitives": sorted(written), "note": f"{len(made)} modules"}
-    }
-    return {"package": f"norse {version('norse')}", "note": note, "graphs": graphs}
+    note = f"{len(made)} networks of all its cells but those that are refused by name"
+    modules = {"all": {"outcome": "exact", "primitives": sorted(written), "note": note, "mismatch": 0.0}}
+    return {"package": f"norse {version('norse')}", "note": "", "graphs": {}, "modules": modules}
 
 
 def _primitives(graph: nir.NIRGraph) -> set[str]:

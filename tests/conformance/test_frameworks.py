@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import nir
@@ -35,8 +36,16 @@ def stored(name):
     return facts, inputs.reshape(*inputs.shape[:2], -1), spikes, membranes
 
 
-def with_outcome(*outcomes):
-    return pytest.mark.parametrize("name", [n for n in NAMES if stored(n)[0]["outcome"] in outcomes])
+def with_outcome(*outcomes, source=("exporter", "from_torch")):
+    chosen = [stored(name)[0] for name in NAMES]
+    return pytest.mark.parametrize(
+        "name",
+        [
+            name
+            for name, facts in zip(NAMES, chosen, strict=True)
+            if facts["outcome"] in outcomes and facts.get("source", "exporter") in source
+        ],
+    )
 
 
 def graph_of(name):
@@ -82,7 +91,18 @@ def test_every_spike_is_that_of_the_framework(name):
         )
 
 
-@with_outcome("refused")
+@with_outcome("refused", source=("from_torch",))
+def test_the_nearest_thing_to_a_refused_setting_differs_by_the_share_that_is_told(name):
+    facts, _, spikes, _ = stored(name)
+    rasters, _ = run(name)
+    wrong = sum(int(np.count_nonzero(rasters[node] != raster)) for node, raster in spikes.items())
+    assert wrong / sum(raster.size for raster in spikes.values()) == pytest.approx(
+        facts["mismatch"], abs=5e-5
+    )
+    assert facts["mismatch"] > 0.01
+
+
+@with_outcome("refused", source=("exporter",))
 def test_a_refusal_names_what_the_file_cannot_say(name):
     facts = stored(name)[0]
     silent = {"reset": "zero"} if facts["framework"] == "Norse to_nir" else {"reset": None}
@@ -162,3 +182,24 @@ def test_a_converted_graph_can_be_stored_and_read_again(name):
         np.testing.assert_array_equal(synapses(one.connection).toarray(), synapses(two.connection).toarray())
     for one, two in zip(first.network.populations, again.network.populations, strict=True):
         np.testing.assert_array_equal(one.dv, two.dv)
+
+
+@pytest.mark.slow  # the frameworks' own loops, over and over until every layer fires well
+@pytest.mark.parametrize("framework", ["snntorch", "spikingjelly", "sinabs", "rockpool"])
+def test_the_fixtures_are_what_the_walkers_still_write(framework):
+    """Where the framework is installed: its modules give the stored graphs and spikes again."""
+    pytest.importorskip(framework)
+    for reference in import_module(f"tests.conformance.modules.{framework}").references():
+        name = f"{framework}-module-{reference.name}"
+        facts, _, spikes, _ = stored(name)
+        assert (facts["outcome"], facts["mismatch"]) == (reference.outcome, reference.mismatch)
+        again = graph_of(name).nodes
+        assert set(again) == set(reference.graph.nodes)
+        for node, kept in again.items():
+            for field, value in vars(reference.graph.nodes[node]).items():
+                if isinstance(value, np.ndarray):
+                    np.testing.assert_allclose(
+                        getattr(kept, field), value, rtol=1e-6, err_msg=f"{name}: {node}"
+                    )
+        for node, raster in spikes.items():
+            np.testing.assert_array_equal(reference.spikes[node], raster, err_msg=f"{name}: {node}")

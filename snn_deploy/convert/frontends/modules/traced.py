@@ -145,7 +145,8 @@ def _trace(wrapped: nn.Module, name: str) -> fx.Graph:
             where=name,
             found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
             allowed="calls of supported modules, +, torch.flatten, and states handed through",
-            remedy="Use norse.torch.SequentialState, or write forward without branches on values.",
+            remedy="A loop over time is walked by one step of it: make its body the forward(x, state) of a "
+            "module, call that in the loop, and hand it to from_torch. Other code must not branch on values.",
         ) from error
 
 

@@ -88,7 +88,7 @@ def run(
 
 def _once(row: Choice, seed: int, steps: int, folder: Path) -> dict[str, float]:
     """One training, read from the folder where it was finished before."""
-    from snn_deploy.benchmarks.registry import load_task
+    from snn_deploy.benchmarks.tasks.chirps import Chirps
     from snn_deploy.benchmarks.tasks.chirps.signals import windows
     from snn_deploy.train.cpc import CpcTraining, train_cpc
     from snn_deploy.train.examples import Examples
@@ -112,7 +112,7 @@ def _once(row: Choice, seed: int, steps: int, folder: Path) -> dict[str, float]:
     )
     trained = train_cpc(train.strain, labels, training, recipe, seed)
     scores = trained.scores(test.strain)
-    values = load_task("chirps").score(scores, Examples({"strain": test.strain}, {"label": asked}))
+    values = Chirps().score(scores, Examples({"strain": test.strain}, {"label": asked}))
     result = {
         "accuracy": float(values["accuracy"].mean()),
         "AUC": float(values["AUC"].mean()),

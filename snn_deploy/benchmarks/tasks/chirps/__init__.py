@@ -136,7 +136,7 @@ class Chirps(ClassificationTask):
         return found
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"strain": (type(self).recipe.latent,) if self.on_host else (1, SAMPLES)}  # type: ignore[attr-defined]
+        return {"strain": (type(self).recipe.latent,) if self.on_host else (1, SAMPLES)}
 
     # the encoder on the host
 

@@ -262,7 +262,8 @@ def _estimate(runs: list[_Run], query: str, estimate: Estimator, values: NDArray
 def _units(runs: list[_Run], queries: list[str]) -> NDArray[np.int64] | None:
     """Units of the items of all queries and folds; None where an item is a unit."""
     folds = next(iter(_by_seed(runs).values()))
-    found, first = [], 0
+    found: list[NDArray[np.int64]] = []
+    first = 0
     for query in queries:
         for run in folds:
             units = run.task.units(query)
@@ -270,7 +271,11 @@ def _units(runs: list[_Run], queries: list[str]) -> NDArray[np.int64] | None:
                 return None
             found.append(first + units)
             first += int(units.max()) + 1
+<<<<<<< HEAD
     return np.asarray(np.concatenate(found), dtype=np.int64)
+=======
+    return np.asarray(np.concatenate(found))
+>>>>>>> tasksa
 
 
 def _drop(task: Task, queries: list[str], runs: list[_Run]) -> Estimate:

@@ -63,6 +63,11 @@ def feed_forward(
     return layers
 
 
+def recurrent_lif(shape: Shape, recipe: Recipe) -> list[Layer]:
+    """One layer of all-to-all recurrent LIF neurons behind a batch norm: as a task's own network."""
+    return feed_forward(shape, [recipe.hidden], recipe, norm=True, recurrent=True)
+
+
 def convolutional(
     shape: Shape,
     stages: Sequence[tuple[int, int, int]],

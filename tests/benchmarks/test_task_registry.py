@@ -18,6 +18,7 @@ from snn_deploy.errors import BackendUnavailable, UsageError
 def task(request: pytest.FixtureRequest) -> Task:
     found = registry.load_task(request.param)
     assert found.name == request.param  # a task is called as its file
+    found.trained_with = found.quick_recipe
     try:
         found.sizes()
     except BackendUnavailable as error:

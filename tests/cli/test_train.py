@@ -27,13 +27,14 @@ def test_options_reach_the_training_and_json_is_alone_on_stdout(tmp_path, monkey
     result = invoke(
         "emoji-captions", "-o", out, "--encoder", "recurrent", "--epochs", 3, "--seed", 7, "--quick",
         "--set", "hidden=64", "--set", "weight-decay = 0.1", "--json", "--safetensors", "--restart",
-        "--curve", tmp_path / "c.svg",
+        "--curve", tmp_path / "c.svg", "--data", tmp_path / "d.npz",
     )  # fmt: skip
     assert result.exit_code == 0
     target = tmp_path / "m.safetensors"
     assert json.loads(result.stdout) == {"model": str(target), "loss": 1.5}
     settings = {"hidden": "64", "weight_decay": "0.1"}
-    wanted = ("emoji-captions", target, "recurrent", 3, 7, True, settings, tmp_path / "c.svg", True)
+    options = ("recurrent", 3, 7, True, settings, tmp_path / "c.svg", True, tmp_path / "d.npz")
+    wanted = ("emoji-captions", target, *options)
     assert seen["arguments"] == wanted
 
 

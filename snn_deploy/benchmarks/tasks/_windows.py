@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 
 from snn_deploy.benchmarks.kinds.next_step import NextStepTask
 from snn_deploy.train.coding import rate_code
-from snn_deploy.train.encoders import Layer, Shape, feed_forward, lif, linear
+from snn_deploy.train.encoders import Layer, Shape, feed_forward, lif, linear, recurrent_lif
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.objectives import BinaryCrossEntropyOfCounts, Objective
 from snn_deploy.train.readout import Readout
@@ -71,11 +71,6 @@ def repeated_rates(windows: NDArray[Any], steps: int, rng: np.random.Generator) 
     """Windows one after the other, as often as fills ``steps``, each 1 a spike with probability 0.8."""
     rates = np.tile(windows, (1, steps // windows.shape[1], 1)) * np.float32(_CERTAINTY)
     return rate_code(rates, 1, rng)[:, 0]
-
-
-def recurrent_lif(shape: Shape, recipe: Recipe) -> list[Layer]:
-    """All-to-all recurrent LIF neurons behind a batch norm."""
-    return feed_forward(shape, [recipe.hidden], recipe, norm=True, recurrent=True)
 
 
 def feed_forward_lif(shape: Shape, recipe: Recipe) -> list[Layer]:

@@ -29,7 +29,7 @@ from snn_deploy.benchmarks.task import VALIDATION, Answers, Values
 from snn_deploy.benchmarks.tasks.chirps import detectors
 from snn_deploy.benchmarks.tasks.chirps.signals import SAMPLES, Windows, windows
 from snn_deploy.train.coding import direct_code, event_code
-from snn_deploy.train.encoders import Layer, Shape, convolutional, feed_forward
+from snn_deploy.train.encoders import Layer, Shape, convolutional, recurrent_lif
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.host import bridge_spikes
 from snn_deploy.train.readout import Readout
@@ -75,11 +75,6 @@ _CPC = _RECIPE.changed(
 def convolutional_lif(shape: Shape, recipe: Recipe) -> list[Layer]:
     """Three convolutions with LIF neurons behind batch norms."""
     return convolutional(shape, _STAGES, recipe)
-
-
-def recurrent_lif(shape: Shape, recipe: Recipe) -> list[Layer]:
-    """All-to-all recurrent LIF neurons behind a batch norm."""
-    return feed_forward(shape, [recipe.hidden], recipe, norm=True, recurrent=True)
 
 
 @lru_cache(maxsize=4)

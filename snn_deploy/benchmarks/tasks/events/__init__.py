@@ -29,7 +29,7 @@ from snn_deploy.benchmarks.task import Answers, Values
 from snn_deploy.benchmarks.tasks.events.binning import binned, delayed
 from snn_deploy.benchmarks.tasks.events.recordings import Recordings, read_recordings
 from snn_deploy.errors import BackendUnavailable, UsageError
-from snn_deploy.train.encoders import Layer, Shape, feed_forward
+from snn_deploy.train.encoders import Layer, Shape, feed_forward, recurrent_lif
 from snn_deploy.train.examples import Examples
 from snn_deploy.train.objectives import CrossEntropyOfCounts, Objective, WeightedSum
 from snn_deploy.train.readout import Readout
@@ -89,11 +89,6 @@ def convolutional_recurrent(shape: Shape, recipe: Recipe) -> list[Layer]:
     return [*first, *feed_forward((filters,), [recipe.hidden], recipe, norm=True, recurrent=True)]
 
 
-def recurrent(shape: Shape, recipe: Recipe) -> list[Layer]:
-    """All-to-all recurrent LIF neurons behind a batch norm."""
-    return feed_forward(shape, [recipe.hidden], recipe, norm=True, recurrent=True)
-
-
 @lru_cache(maxsize=1)
 def _recordings(path: Path, changed: float) -> Recordings:
     """Read once; ``changed``: when the file was, so that another file of this name is read anew."""
@@ -119,7 +114,7 @@ class Events(ClassificationTask):
     rows = MappingProxyType(
         {
             "recurrent": {
-                "layers": recurrent,
+                "layers": recurrent_lif,
                 "coding": flat_events,
                 "recipe": _RECIPE.changed({"teacher_epochs": 0, "spike_budget": 500.0}),
                 "quick_recipe": _RECIPE.changed({"teacher_epochs": 0, "epochs": 3}),

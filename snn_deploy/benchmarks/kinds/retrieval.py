@@ -59,7 +59,7 @@ class Embedded:
 class RetrievalTask(Task):
     """Items that have several modalities; row k of each modality is item k.
 
-    splits: names of the splits, the last being the one that energy is counted on; one named "validation"
+    splits: names of the splits, energy being counted on ``priced``; one named "validation"
     chooses the best epoch and is not reported. modalities: name -> the
     tower that encodes it. directions: what is asked. chained: (split, modality) whose items are linked into
     chains of associations, or None. item: what one sample of the energy's run is: all towers once.
@@ -234,28 +234,37 @@ class RetrievalTask(Task):
         return self._paired(self.reported()[0], CALIBRATION, shown, _CALIBRATION_ITEMS)
 
     def sample(self, shown: Shown, items: int | None = None) -> dict[str, NDArray[Any]]:
-        return self._paired(self.reported()[-1], QUERY, shown, items)
+        return self._paired(self.priced, QUERY, shown, items)
+
+    @property
+    def priced(self) -> str:
+        """The split that energy is counted on: the last that is reported."""
+        return self.reported()[-1]
+
+    def _of_towers(self, split: str) -> dict[str, Direction]:
+        """The first direction of a split that asks each tower."""
+        asked = [d for d in self.directions if not d.splits or split in d.splits]
+        return {self.modalities[direction.query]: direction for direction in reversed(asked)}
 
     def _paired(self, split: str, draw: int, shown: Shown, items: int | None) -> dict[str, NDArray[Any]]:
-        """The first items of a split in every modality that is asked, tower -> raster."""
+        """The first items of a split, each tower asked as its first direction asks it, tower -> raster."""
         return {
-            self.modalities[direction.query]: self.raster(split, direction.query, draw + shown.seed, shown)[
-                :items
-            ]
-            for direction in self.directions
+            tower: self.raster(split, direction.query, draw + shown.seed, shown)[:items]
+            for tower, direction in self._of_towers(split).items()
         }
 
     def workload(self, network: Deployed, answers: Answers) -> Workload:
-        split = self.reported()[-1]
-        asked = self.vectors(answers.read[f"{split}: {self.directions[0].name}"])
+        split = self.priced
+        directions = [d for d in self.directions if d in self._of_towers(split).values()]
+        asked = self.vectors(answers.read[f"{split}: {directions[0].name}"])
         items, dimensions = asked.shape
-        queries = len(self.directions) * items
+        queries = len(directions) * items
         macs = queries * items * dimensions
         return Workload(
             split=split,
             item=self.item,
             inputs=self.sample(network),
-            queries=tuple(query for query, of in self.queries().items() if of == split),
+            queries=tuple(f"{split}: {direction.name}" for direction in directions),
             stored_items=items,
             raw_dimensions=self.raw_dimensions,
             host=HostCounts(queries, macs, 0, 4 * macs),

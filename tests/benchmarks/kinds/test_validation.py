@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from snn_deploy.benchmarks import ClassificationTask, Direction, Examples, Recipe, RetrievalTask  # noqa: E402
+from snn_deploy.benchmarks.deployed import Shown  # noqa: E402
 from snn_deploy.benchmarks.training import train  # noqa: E402
 from snn_deploy.train.readout import Readout  # noqa: E402
 
@@ -158,6 +159,15 @@ class Halves(Twins):
         right = np.eye(32, dtype=np.float32) * (np.arange(32) % 4 == 0)  # every fourth is found
         names = ["left to right", "right to left"] if split == "more" else ["left to right"]
         return {name: {"every fourth": right} for name in names}
+
+
+def test_each_tower_is_priced_and_calibrated_as_its_first_direction_asks_it():
+    task = Halves()
+    shown = Shown(4, {}, 0)
+    both = task.sample(shown)
+    assert set(both) == {"left", "right"}
+    assert np.array_equal(both["right"], task.raster("more", "right", 2000, shown))
+    assert set(task.calibration(shown)) == {"left"}  # "seen" asks no right twin
 
 
 def test_a_subset_asks_some_items_of_a_split_among_all_that_are_stored():

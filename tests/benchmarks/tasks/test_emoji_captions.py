@@ -196,6 +196,17 @@ def test_ink_is_by_training_hands_clean_noisy_and_lossy():
     assert np.array_equal(lost[~gone], noisy[~gone])
 
 
+@pytest.mark.parametrize("encoder", ["lif", *sorted(VARIANTS)])
+def test_every_tower_is_calibrated_and_priced(encoder):
+    task = TASK.for_encoder(encoder)
+    shown = Shown(2, task.constants(), 0)
+    for rasters in (task.calibration(shown), task.sample(shown, 7)):
+        assert {tower: raster.shape[2:] for tower, raster in rasters.items()} == task.input_shapes()
+        for raster in rasters.values():
+            assert 0 < raster.mean() < raster.max()
+    assert len(rasters["image"]) == 7
+
+
 @pytest.mark.parametrize("encoder", sorted(VARIANTS))
 def test_every_variant_is_a_complete_task_with_its_own_towers(encoder):
     task = TASK.for_encoder(encoder)

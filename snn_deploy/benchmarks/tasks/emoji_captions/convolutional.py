@@ -23,8 +23,6 @@ from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, load_data
 from snn_deploy.benchmarks.tasks.emoji_captions.questions import EmojiQuestions, silent
 from snn_deploy.benchmarks.tasks.emoji_captions.splits import (
     SEEN,
-    UNSEEN_CONCEPTS,
-    UNSEEN_HAND,
     Ink,
     Vectors,
     lost_pixels,
@@ -64,6 +62,7 @@ class Convolutional(EmojiQuestions):
     """
 
     encoder = "conv"
+    item = "one drawing"
     stages: ClassVar[tuple[tuple[int, int, int], ...]] = ((32, 5, 2), (128, 3, 2), (256, 3, 2))
     """Channels, kernel and stride of each convolution."""
     coding = direct_code
@@ -205,24 +204,20 @@ class Convolutional(EmojiQuestions):
 
     # what is measured
 
-    @property
-    def _priced(self) -> str:
-        return UNSEEN_HAND if UNSEEN_HAND in self.reported() else UNSEEN_CONCEPTS
-
     def calibration(self, shown: Shown) -> dict[str, NDArray[Any]]:
         raster = self.raster(SEEN, "noisy image", CALIBRATION + shown.seed, shown)
         return {"image": raster[:_CALIBRATION_ITEMS]}
 
     def sample(self, shown: Shown, items: int | None = None) -> dict[str, NDArray[Any]]:
-        return {"image": self.raster(self._priced, "image", QUERY + shown.seed, shown)[:items]}
+        return {"image": self.raster(self.priced, "image", QUERY + shown.seed, shown)[:items]}
 
     def workload(self, network: Deployed, answers: Answers) -> Workload:
-        query = f"{self._priced}: image to caption"
+        query = f"{self.priced}: image to caption"
         readings = answers.read[query]
         items, width = len(readings.counts), _WIDTH
         macs = items * (width * self.outputs + items * width)
         return Workload(
-            split=self._priced,
+            split=self.priced,
             item=self.item,
             inputs=self.sample(network),
             queries=(query,),

@@ -67,7 +67,7 @@ class EmojiQuestions(RetrievalTask):
         Direction("text to image", "paraphrase", "stored image", PARAPHRASES),
         Direction("text to memory", "two keys", "memory, two keys", PARAPHRASES),
     )
-    item = "one drawing"
+    item = "one drawing and one caption, both towers, a query each"
     raw_dimensions = SIDE * SIDE * 3
 
     @abstractmethod
@@ -92,6 +92,10 @@ class EmojiQuestions(RetrievalTask):
     def training_hands(self) -> tuple[str, ...]:
         """Those that training meets: all but the reported one, or OpenMoji alone."""
         return tuple(hand for hand in load_data().hands if hand != REPORTED_HAND)
+
+    @property
+    def priced(self) -> str:
+        return UNSEEN_HAND if UNSEEN_HAND in self.reported() else UNSEEN_CONCEPTS
 
     def concepts(self, split: str) -> NDArray[np.int64]:
         """Row numbers of a split's concepts in the data; of paraphrases those that have two keywords."""

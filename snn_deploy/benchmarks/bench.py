@@ -271,11 +271,7 @@ def _units(runs: list[_Run], queries: list[str]) -> NDArray[np.int64] | None:
                 return None
             found.append(first + units)
             first += int(units.max()) + 1
-<<<<<<< HEAD
     return np.asarray(np.concatenate(found), dtype=np.int64)
-=======
-    return np.asarray(np.concatenate(found))
->>>>>>> tasksa
 
 
 def _drop(task: Task, queries: list[str], runs: list[_Run]) -> Estimate:

@@ -15,7 +15,6 @@ import ctypes
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -93,9 +92,8 @@ class _Slot:
         populations, tails = len(engine.populations), engine.layout.tails
         self.inputs = (ctypes.c_void_p * len(engine.inputs))()
         self.counts, self.rasters, self.membranes = ((ctypes.c_void_p * populations)() for _ in range(3))
-        self.sums = np.zeros(engine.starts[-1], dtype=np.int64)
+        self.sums = np.zeros(engine.starts[-1] + 2 * populations, dtype=np.int64)
         places = [_address(self.sums) + 8 * start for start in engine.starts[:-1]]
-        self.overflows = np.zeros((populations, 2), dtype=np.int64)
         number = engine.layout.number
         self.totals = (ctypes.c_void_p * len(number))(*places[: len(number)])
         self.tails = (c.Tail * len(tails))(
@@ -110,7 +108,7 @@ class _Slot:
             rasters=self.rasters,
             membranes=self.membranes,
             totals=self.totals,
-            overflows=_address(self.overflows),
+            overflows=_address(self.sums) + 8 * engine.starts[-1],
             tails=self.tails,
             steps=engine.steps,
             tail_count=len(tails),
@@ -128,7 +126,7 @@ class _Engine:
         self._kernel = kernel
         self._sizes = {name: int(layout.neurons[i]) for name, i in layout.number.items()}
         self._padded = {name: int(layout.padded[i]) for name, i in layout.number.items()}
-        #: where each node's totals, then each tail's, begin in one array
+        #: where each node's totals, then each tail's, begin in one array, and behind them the overflows
         widths = [int(width) for width in layout.padded] + [self._padded[name] for name, _ in layout.tails]
         self.starts = [sum(widths[:i]) for i in range(len(widths) + 1)]
         self._places = {
@@ -171,9 +169,8 @@ class _Engine:
             self._point(slot, given, (counted, drawn, voltages))
             slot.job.samples = samples
             slot.sums.fill(0)
-            slot.overflows.fill(0)
             status = self.library.snn_run(self.layout.structure, slot.job, self._kernel, slot.workspace)
-            sums, overflows = slot.sums.copy(), slot.overflows.tolist()
+            sums = slot.sums.copy()
         finally:
             self._idle.append(slot)
         if status == _OUT_OF_MEMORY:
@@ -182,8 +179,7 @@ class _Engine:
             raise BackendUnavailable("this processor cannot run the kernel", found=self._kernel.decode())
         if status == _INEXACT:
             return None
-        lost = {name: Overflows(*overflows[place]) for name, place in self.populations.items()}
-        return replace(self._chunk(sums, counted, drawn, voltages), overflows=lost)
+        return self._chunk(sums, counted, drawn, voltages)
 
     def _point(self, slot: _Slot, given: list[Any], results: Any) -> None:
         """Set the job's pointers to the arrays of this run."""
@@ -200,6 +196,7 @@ class _Engine:
             membranes={name: self.restored(name, array) for name, array in voltages.items()},
             spikes=_Sums(self, sums, self._spikes_at),
             late=_Sums(self, sums, self._late_at),
+            overflows=_Overflows(self.populations, sums[self.starts[-1] :]),
         )
 
     def restored(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -220,6 +217,23 @@ class _Sums(Mapping[Any, NDArray[np.int64]]):
         return self._engine.restored(name, self._sums[start:end])
 
     def __iter__(self) -> Iterator[Any]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+class _Overflows(Mapping[str, Overflows]):
+    """What happened in each population, likewise made when it is asked for; counts: two a population."""
+
+    def __init__(self, places: Mapping[str, int], counts: NDArray[np.int64]) -> None:
+        self._places, self._counts = places, counts
+
+    def __getitem__(self, name: str) -> Overflows:
+        place = 2 * self._places[name]
+        return Overflows(*self._counts[place : place + 2].tolist())
+
+    def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
     def __len__(self) -> int:

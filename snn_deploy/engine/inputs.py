@@ -81,7 +81,10 @@ def _violations(node: Input, values: NDArray[Any]) -> list[Violation]:
         inside = (values >= low) & (values <= high)  # False for NaN and infinity
         bad = ~inside | (np.mod(np.where(inside, values, 0), 1) != 0)
         what, allowed = "graded spikes must be whole numbers of the input's width", f"{low} to {high}"
-        remedy = ""
+        remedy = (
+            "Scale real values to this range and round them; a network of SLAYER takes x of 0 .. 1 as "
+            "2 * round(32 * x)."
+        )
     elif _binary(values):
         return []
     else:

@@ -36,7 +36,7 @@ HOMES = {
     **dict.fromkeys(("jax", "haiku", "spyx"), ("benchmarks/studies/speed/peers/",)),
     **{name: (f"convert/frontends/{name}",) for name in ("sinabs", "spikingjelly", "rockpool")},
     "faiss": ("deploy/memory/",),
-    "lava": ("deploy/lava/", "convert/frontends/lava."),
+    "lava": ("deploy/lava/",),
 }
 HEAVY_AT_START = {*HOMES, "h5py", "nir", "matplotlib", "scipy", "pandas", "sklearn"}
 

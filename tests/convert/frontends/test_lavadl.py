@@ -21,6 +21,7 @@ from snn_deploy.deploy.backends.fixed import FixedBackend
 from snn_deploy.engine.fixed.engine import FixedEngine
 from snn_deploy.engine.fixed.pipelined import stream
 from snn_deploy.errors import ModelNotSupported, UnsafeFile
+from snn_deploy.network.connections import synapses
 from snn_deploy.network.quantised import QuantisedNetwork
 from tests import net_files as net
 
@@ -283,7 +284,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "kind": ({"type": "convT", "shape": [2]}, "kind of layer is not supported; found convT"),
     "neuron": (net.dense(np.ones((2, 2)), {"type": "SDNN", "vThMant": 1}), "neuron model .* found SDNN"),
     "field": (net.dense(np.ones((2, 2)), colour=1), "field 'colour' is not known"),
-    "refractory": (net.dense(np.ones((2, 2)), net.neuron(refDelay=4)), "'refDelay' is out of range; found 4"),
+    "refractory": (
+        net.dense(np.ones((2, 2)), net.neuron(refDelay=4)),
+        "a refractory period is not supported: .* found refDelay 4",
+    ),
     "graded": (net.dense(np.ones((2, 2)), net.neuron(gradedSpike=True)), "'gradedSpike' is out of range"),
     "exponent": (
         net.dense(np.ones((2, 2)), net.neuron(weight_exp=2)),
@@ -295,7 +299,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "infinite": (net.dense(np.full((2, 2), np.inf)), "'weight' must hold integers; found inf"),
     "range": (net.dense(np.full((2, 2), 300)), "a weight is out of range; found 300"),
     "bias": (net.dense(np.ones((2, 2)), bias=[5000, 1]), "bias_mant is out of range; found 5000"),
-    "delay": (net.dense(np.ones((2, 2)), delay=[70, 0]), r"'delay' is out of range; found 0 .. 70 steps"),
+    "delay": (net.dense(np.ones((2, 2)), delay=[-1, 0]), r"'delay' is negative; found -1 steps"),
     "features": (net.dense(np.ones((2, 2)), inFeatures=3), "'inFeatures' contradicts the weights"),
     "recurrent delay": (
         net.dense(np.ones((2, 2)), type="dense_rec", weight_rec=np.ones((2, 2)), delay=[1, 1]),
@@ -315,6 +319,38 @@ def test_what_has_no_exact_counterpart_is_refused_by_name(tmp_path: Path, case: 
     layer, message = REFUSED[case]
     with pytest.raises(ModelNotSupported, match=message):
         convert_file(_file(tmp_path, layer), Options())
+
+
+@pytest.mark.parametrize("case", ["kind", "neuron", "refractory", "recurrent delay"])
+def test_kinds_and_neurons_that_are_refused_name_a_remedy(tmp_path: Path, case: str) -> None:
+    with pytest.raises(ModelNotSupported) as caught:
+        read_model(_file(tmp_path, REFUSED[case][0]))
+    assert all(violation.remedy for violation in caught.value.violations)
+
+
+def test_longer_delays_are_clamped_as_in_netx(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    weight = 2 * np.random.default_rng(4).integers(-40, 60, (6, 5))
+    delay = np.array([0, 3, 61, 62, 63, 200])
+    clamped, plain = (
+        _integers(_file(tmp_path, net.dense(weight, delay=steps.astype(np.float32))))
+        for steps in (delay, np.minimum(delay, 62))
+    )
+    assert "delays of up to 200 steps are clamped to 62" in caplog.text
+    for one, two in zip(clamped.projections, plain.projections, strict=True):
+        assert (one.name, one.delay) == (two.name, two.delay)
+        np.testing.assert_array_equal(synapses(one.connection).toarray(), synapses(two.connection).toarray())
+    assert max(edge.delay for edge in clamped.projections) == 62
+
+
+@pytest.mark.parametrize("spelling", ["dense_rec", "recurrent"])
+def test_a_recurrent_layer_by_either_name(tmp_path: Path, spelling: str) -> None:
+    rng = np.random.default_rng(5)
+    weight, back = rng.integers(-40, 60, (6, 5)), rng.integers(-40, 60, (6, 6))
+    network = _integers(_file(tmp_path, net.dense(weight, weight_rec=back.astype(np.float32), type=spelling)))
+    loops = [edge for edge in network.projections if edge.source == edge.target]
+    total = sum(synapses(edge.connection).toarray() * 2.0**edge.weight_exp for edge in loops)
+    np.testing.assert_array_equal(total, back)
+    assert {edge.delay for edge in loops} == {1}
 
 
 def test_all_refusals_come_at_once(tmp_path: Path) -> None:

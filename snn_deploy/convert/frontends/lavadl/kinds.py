@@ -5,6 +5,7 @@ Each reads all its fields, refuses those that are wrong or unknown, and only the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,8 @@ from snn_deploy.network.arrays import IntArray, frozen
 from snn_deploy.network.connections import Conv2d, Dense, Sparse, size
 from snn_deploy.network.integers import DECAY_UNITY, LONGEST_DELAY, UNREACHABLE_VTH
 from snn_deploy.network.validity.quantised import BIAS_MANT
+
+_log = logging.getLogger(__name__)
 
 #: SLAYER writes this threshold where a layer shall not spike: the largest of 18 bits.
 _LARGEST_VTH = (1 << 18) - 1
@@ -53,10 +56,16 @@ def read_layer(tree: Any, where: str, before: Before, number: int) -> Read:
     """Read one layer; raises ModelNotSupported with all that is wrong with it."""
     fields = Fields(tree if isinstance(tree, Mapping) else {}, where)
     kind = fields.text("type")
+    kind = _SPELLINGS.get(kind, kind)
     if kind in KINDS:
         return KINDS[kind](fields, before, number)
     fields.skip_all()
-    fields.refuse("this kind of layer is not supported", kind or "no type", ", ".join(KINDS))
+    fields.refuse(
+        "this kind of layer is not supported",
+        kind or "no type",
+        ", ".join(KINDS),
+        _REMEDIES.get(kind, "Build it of the kinds that are allowed."),
+    )
     fields.close()
     return None, Before()
 
@@ -122,7 +131,8 @@ def _recurrent(fields: Fields, before: Before, number: int) -> Read:
     if "delay" in fields:
         fields.skip("delay")
         fields.refuse(
-            "a recurrent layer has no defined delays: netx delays its own spikes too, SLAYER does not"
+            "a recurrent layer has no defined delays: netx delays its own spikes too, SLAYER does not",
+            remedy="Train the block with delay=False, or put the delays into a dense layer before it.",
         )
     layer, after = _dense(fields, before, number)
     if layer is None:
@@ -301,11 +311,23 @@ def _neuron(layer: Fields) -> Cuba:
     kind = fields.text("type")
     if kind not in ("", "CUBA", "LOIHI"):
         fields.skip_all()
-        fields.refuse("this neuron model is not supported", kind, "CUBA, LOIHI")
+        fields.refuse(
+            "this neuron model is not supported",
+            kind,
+            "CUBA, LOIHI",
+            "Train with the blocks of slayer.block.cuba.",
+        )
         return Cuba(DECAY_UNITY, 0, 0)
     decays = fields.integer("iDecay", 0, DECAY_UNITY), fields.integer("vDecay", 0, DECAY_UNITY)
     neuron = Cuba(*decays, fields.integer("vThMant", 0, _LARGEST_VTH))
-    fields.repeats("refDelay", 1)  # SLAYER counts the step of the spike, so 1 is no refractory period
+    refractory = fields.integer("refDelay", 0, 1 << 16) if "refDelay" in fields else 1
+    if refractory > 1:  # SLAYER counts the step of the spike, so 1 is no refractory period
+        fields.refuse(
+            "a refractory period is not supported: netx 0.6.0 runs the layer without one",
+            f"refDelay {refractory}",
+            "refDelay 0 or 1",
+            "Write refDelay 1 into the file to take it as netx does, and look at the accuracy.",
+        )
     for name in ("gradedSpike", "messageBits", "wgtExp", "weight_exp"):
         fields.repeats(name, 0)
     fields.skip("theta", "tauRho", "scaleRho")  # training only: its threshold and surrogate gradient
@@ -344,15 +366,29 @@ def _delay(fields: Fields, values: IntArray | None, neurons: Shape, channels: in
             "'delay' has the wrong shape", values.shape, f"1, ({channels},), ({before},), {neurons}"
         )
         return None
-    if laid.min() < 0 or laid.max() > LONGEST_DELAY:
-        fields.refuse(
-            "'delay' is out of range",
-            f"{laid.min()} .. {laid.max()} steps",
-            f"0 .. {LONGEST_DELAY}",
-            "netx clamps longer delays: clip them before the export.",
+    if laid.min() < 0:
+        fields.refuse("'delay' is negative", f"{laid.min()} steps", f"0 .. {LONGEST_DELAY}")
+        return None
+    if laid.max() > LONGEST_DELAY:
+        _log.warning(
+            "%s: delays of up to %d steps are clamped to %d, as netx does",
+            fields.where,
+            laid.max(),
+            LONGEST_DELAY,
         )
+        laid = np.minimum(laid, LONGEST_DELAY)
     return np.asarray(frozen(laid, np.int64)) if laid.any() else None
 
+
+#: What files call a kind beside the name that SLAYER gives it.
+_SPELLINGS = {"recurrent": "dense_rec"}
+#: What to do about kinds that are known and not supported.
+_REMEDIES = {
+    "convT": "Replace the transposed convolution by a conv, or by a dense layer of the same weights.",
+    "unpool": "Replace the unpooling by a dense layer of the same weights.",
+    "kwta": "Loihi's neurons do not compete: inhibit them by way of a dense_rec layer.",
+    "subsample": "Sum up the steps outside of the network.",
+}
 
 #: The kinds of layers, by the name that the file gives them.
 KINDS: dict[str, Callable[[Fields, Before, int], Read]] = {

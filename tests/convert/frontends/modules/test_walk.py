@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -188,3 +189,79 @@ def test_what_is_supported_is_listed():
     assert {"LIFCell", "LIFBoxCell", "LIFRecurrentCell", "LIF", "LIFRecurrent", "LICell", "IAFCell"} <= set(
         supported()
     )
+
+
+class Block(nn.Module):
+    """Stands in for a module of a framework that is not installed here: only where it comes from matters."""
+
+    def forward(self, x):
+        return x
+
+
+Block.__module__ = "lava.lib.dl.slayer.block.cuba"
+
+
+class Network(nn.Module):
+    """The way SLAYER's networks are written."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([Block(), Block()])
+
+    def forward(self, spike):
+        for block in self.blocks:
+            spike = block(spike)
+        return spike
+
+
+def test_slayers_blocks_are_sent_to_their_file():
+    with pytest.raises(
+        ModelNotSupported, match=r"input\.blocks\.0: SLAYER's blocks compute in integers"
+    ) as caught:
+        from_torch(Network(), 4)
+    assert "export_hdf5" in str(caught.value)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, nn.Sequential])
+def test_wrappers_are_taken_off(wrap):
+    torch.manual_seed(0)
+    plain = sequence(nn.Linear(4, 3), norse.LIFCell())
+    one, two = from_torch(plain, 4), from_torch(wrap(plain), 4)
+    weights = [
+        [node.weight for node in graph.nodes.values() if hasattr(node, "weight")] for graph in (one, two)
+    ]
+    np.testing.assert_array_equal(*weights)
+    assert [type(node) for node in one.nodes.values()] == [type(node) for node in two.nodes.values()]
+
+
+def test_the_framework_and_its_version_are_in_the_metadata():
+    graph = from_torch(sequence(norse.LIFCell()), 4)
+    assert (graph.metadata["framework"], graph.metadata["framework_version"]) == ("norse", "1.1.0")
+
+
+def test_a_subclass_that_changes_a_part_of_a_cell_is_not_taken_for_it():
+    class Louder(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    class Quiet(nn.Conv1d):
+        def _conv_forward(self, x, weight, bias):
+            return 0.5 * super()._conv_forward(x, weight, bias)
+
+    class Named(nn.Linear):
+        label = "the same"
+
+    for changed, shape in ((Louder(4, 4), 4), (Quiet(1, 1, 3), (1, 4))):
+        with pytest.raises(ModelNotSupported, match=type(changed).__name__):
+            from_torch(sequence(changed, norse.LIFCell()), shape)
+    replaced = nn.Linear(4, 4)
+    replaced.forward = lambda x: x
+    with pytest.raises(ModelNotSupported, match="found Linear"):
+        from_torch(sequence(replaced, norse.LIFCell()), 4)
+    assert len(from_torch(sequence(Named(4, 4), norse.LIFCell()), 4).nodes) == 4
+
+
+def test_a_time_step_is_made_up_with_a_warning_only_where_none_is_stated(caplog):
+    from_torch(sequence(norse.LIFCell()), 4)
+    from_torch(sequence(norse.LIFCell(dt=2e-3)), 4, dt=2e-3)
+    assert not caplog.text

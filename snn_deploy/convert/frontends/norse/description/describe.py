@@ -8,7 +8,7 @@ save_model("model.pt", model, {"input": 700})           # then: snn-deploy conve
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -35,6 +35,7 @@ def save_model(
 ) -> Config:
     """Write a norse.torch.SequentialState to a ``.pt`` or ``.safetensors`` file, and return its description.
 
+    One in a DataParallel or compiled by torch is taken out, and one within another is laid out flat.
     inputs: name of the one input, and its width or shape without time and batch. about: further fields of
     :class:`Config`, such as ``task`` and ``seed``.
     Raises ModelNotSupported with every module that a checkpoint cannot describe. Such a model can be
@@ -45,27 +46,28 @@ def save_model(
     config = describe(module, inputs, **about)
     (name,) = inputs
     copied = build(config)
-    counted = "num_batches_tracked"  # of training steps: inference does not read it
-    state = {key: value for key, value in module.state_dict().items() if not key.endswith(counted)}
-    copied.tower(name).load_state_dict(state, strict=False)
+    for layer, (_, given) in zip(copied.tower(name), _layers(module, name), strict=True):
+        layer.load_state_dict(
+            given.state_dict(), strict=False
+        )  # a norm's count of training steps is left out
     save_checkpoint(path, copied, config)
     return config
 
 
 def describe(module: nn.Module, inputs: Mapping[str, int | Shape], **about: Any) -> Config:
     """The description of a norse.torch.SequentialState; see :func:`save_model`."""
-    norse = import_norse()
-    if type(module) is not norse.SequentialState or len(inputs) != 1:
+    inner = _unwrapped(module)
+    if type(inner) not in _containers() or len(inputs) != 1:
         raise ModelNotSupported(
             "a checkpoint holds one SequentialState behind one input",
-            found=f"{type(module).__name__}, {len(inputs)} input(s)",
+            found=f"{type(inner).__name__}, {len(inputs)} input(s)",
             remedy=_OTHERWISE,
         )
     ((name, stated),) = inputs.items()
     shape = (stated,) if isinstance(stated, int) else tuple(stated)
     first, layers, times = shape, [], set()
-    for index, child in module.named_children():
-        spec = _describe(child, shape, f"{name}.{index}")
+    for path, child in _layers(module, name):
+        spec = _describe(child, shape, path)
         layers.append(spec)
         shape = spec.behind(shape)
         dt: Any = getattr(child, "dt", None)
@@ -80,6 +82,30 @@ def describe(module: nn.Module, inputs: Mapping[str, int | Shape], **about: Any)
         towers={name: layers},
         **about,
     )
+
+
+def _containers() -> tuple[type[nn.Module], ...]:
+    from torch import nn
+
+    return import_norse().SequentialState, nn.Sequential
+
+
+def _unwrapped(module: Any) -> nn.Module:
+    """The module without what torch puts around one to run it faster."""
+    while type(module).__name__ in ("DataParallel", "DistributedDataParallel", "OptimizedModule"):
+        module = module._orig_mod if hasattr(module, "_orig_mod") else module.module
+    inner: nn.Module = module
+    return inner
+
+
+def _layers(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    """(path, layer) in their order, whatever chains they are nested in."""
+    inner = _unwrapped(module)
+    if type(inner) not in _containers():
+        yield path, inner
+        return
+    for name, child in inner.named_children():
+        yield from _layers(child, f"{path}.{name}")
 
 
 def _describe(module: nn.Module, shape: Shape, where: str) -> Any:

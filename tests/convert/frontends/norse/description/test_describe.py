@@ -62,10 +62,30 @@ def test_read_outs_are_saved_too(tmp_path, name):
     same(from_torch(module, {"input": 4}), read, rtol=1e-6, atol=1e-7)
 
 
+def plain():
+    torch.manual_seed(2)
+    return sequence(nn.Linear(4, 6), norse.LIFCell(), nn.Linear(6, 3), norse.LIFCell())
+
+
+WRAPPED = {
+    "DataParallel": lambda: nn.DataParallel(plain()),
+    "torch.compile": lambda: torch.compile(plain()),
+    "nn.Sequential": lambda: nn.Sequential(*plain()),
+    "nested": lambda: sequence(sequence(*list(plain())[:2]), nn.Sequential(*list(plain())[2:])),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_what_is_put_around_a_chain_is_taken_off(tmp_path, name):
+    save_model(tmp_path / "plain.pt", plain().eval(), {"input": 4})
+    save_model(tmp_path / "wrapped.pt", WRAPPED[name]().eval(), {"input": 4})
+    same(*(read_model(tmp_path / f"{kind}.pt").graph for kind in ("plain", "wrapped")))
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Sequential(nn.Linear(4, 4)), "a checkpoint holds one SequentialState behind one input"),
+        (nn.Linear(4, 4), "a checkpoint holds one SequentialState behind one input"),
         (
             sequence(nn.ReLU()),
             "input.0: a checkpoint cannot describe this module; found ReLU; allowed AvgPool2d",

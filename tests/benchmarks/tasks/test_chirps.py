@@ -71,6 +71,20 @@ def test_templates_are_of_unit_norm_and_snr_is_the_optimal_one() -> None:
     assert (noise @ template[0]).std() == pytest.approx(1, abs=0.1)
 
 
+def test_the_matched_filter_is_the_largest_correlation_of_two_quadratures() -> None:
+    found = signals.windows(4, 3)
+    mass = np.geomspace(*signals.MASSES, 80)
+    end = np.full(80, (SAMPLES - 100) / RATE)
+    pairs = [signals.whitened_chirps(mass, end, np.full(80, phase)) for phase in (0, -np.pi / 2)]
+    wanted = []
+    for strain in found.strain:
+        twice = np.concatenate([strain, strain])  # the filter is circular
+        outputs = [[np.correlate(twice, c, "valid") for c in templates] for templates in pairs]
+        wanted.append(np.hypot(*outputs).max())
+    np.testing.assert_allclose(detectors.matched_filter(found.strain), wanted, rtol=0.03)
+    assert max(wanted) > 2 * min(wanted)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_threshold_is_right_most_often(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ class Augmentation:
     scale: float = 0.2
     aspect: float = 0.1
     rotation: float = 0.2
-    shift: float = 0.4
+    shift: float = 0.2
     colour: float = 0.08
     saturation: float = 0.3
     gamma: float = 0.25

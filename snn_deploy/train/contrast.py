@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PicturesAndTexts:
-    """NT-Xent of each view of a picture with its text, and of the two views with each other.
+    """Each view of a picture with its text, against other texts, and the two views with each other.
 
-    L = (nt_xent(a, t) + nt_xent(b, t)) / 2 at ``temperature`` + nt_xent(a, b) at ``view_temperature``, where
-    a and b are what ``head``, a linear map, makes of the rates of the two inputs ``views``, and t what the
-    tower ``text`` makes of the target "text", vectors (samples, n).
+    L = (c(a, t, o) + c(b, t, o)) / 2 at ``temperature`` + nt_xent(a, b) at ``view_temperature``. a and b are
+    what ``head``, a linear map, makes of the rates of the two inputs ``views``; t and o what the tower
+    ``text`` makes of the targets "text", vectors (samples, n), and "others", further texts (samples, any, n).
+    c is nt_xent in which pictures are compared with the texts of the batch and o, texts with the pictures of
+    the batch; an example's own text among o is no negative for it.
     """
 
     temperature: float
@@ -32,10 +34,11 @@ class PicturesAndTexts:
     head: str = "head"
     text: str = "text"
     target: str = "text"
+    others: str = "others"
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return (self.target,)
+        return (self.target, self.others)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -45,9 +48,27 @@ class PicturesAndTexts:
         first, second = (
             through(self.head, self.readout(layers[name]), batch.constants) for name in self.views
         )
-        text = text_tower(self.text, batch.targets[self.target], batch.constants)
-        named = nt_xent(first, text, self.temperature) + nt_xent(second, text, self.temperature)
+        own, others = batch.targets[self.target], batch.targets[self.others].flatten(0, 1)
+        text = text_tower(self.text, own, batch.constants)
+        further = text_tower(self.text, others, batch.constants)
+        same = (own[:, None] == others).all(2)
+        named = sum(_against(view, text, further, same, self.temperature) for view in (first, second))
         return named / 2 + nt_xent(first, second, self.view_temperature)
+
+
+def _against(
+    pictures: torch.Tensor, text: torch.Tensor, further: torch.Tensor, same: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """c of the class's docstring. same: whether a further text is an example's own, (samples, further)."""
+    import torch
+    from torch.nn import functional
+
+    pictures, text, further = (functional.normalize(rows, dim=1) for rows in (pictures, text, further))
+    within = pictures @ text.t() / temperature
+    beyond = (pictures @ further.t() / temperature).masked_fill(same, -torch.inf)
+    target = torch.arange(len(text), device=text.device)
+    forward = functional.cross_entropy(torch.cat([within, beyond], 1), target)
+    return (forward + functional.cross_entropy(within.t(), target)) / 2
 
 
 def tower_maps(name: str) -> tuple[str, str]:

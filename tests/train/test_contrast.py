@@ -36,21 +36,41 @@ def test_the_loss_is_the_formula():
     constants = maps(rng)
     rates = {name: rng.random((7, 10)) for name in ("image", "image/other")}
     text = rng.normal(size=(7, 5))
-    batch = Batch({}, {"text": torch.from_numpy(text)}, constants)
+    others = rng.normal(size=(7, 2, 5))
+    others[3, 1] = text[4]  # the fifth example's own text is no negative for it
+    targets = {"text": torch.from_numpy(text), "others": torch.from_numpy(others)}
+    batch = Batch({}, targets, constants)
     objective = PicturesAndTexts(0.07, 0.2)
     found = objective({name: [torch.from_numpy(value)] for name, value in rates.items()}, batch)
     c = {name: value.numpy() for name, value in constants.items()}
     a, b = (rates[name] @ c["head_weight"].T + c["head_bias"] for name in rates)
-    hidden = np.maximum(text @ c["text_hidden_weight"].T + c["text_hidden_bias"], 0)
-    t = hidden @ c["text_out_weight"].T + c["text_out_bias"]
-    expected = (nt_xent(a, t, 0.07) + nt_xent(b, t, 0.07)) / 2 + nt_xent(a, b, 0.2)
+
+    def tower(rows):
+        hidden = np.maximum(rows @ c["text_hidden_weight"].T + c["text_hidden_bias"], 0)
+        return hidden @ c["text_out_weight"].T + c["text_out_bias"]
+
+    def against(pictures):
+        pictures, t, o = (
+            rows / np.linalg.norm(rows, axis=1, keepdims=True)
+            for rows in (pictures, tower(text), tower(others.reshape(14, 5)))
+        )
+        losses = []
+        for k in range(7):
+            further = [row for index, row in enumerate(o) if (k, index) != (4, 7)]
+            row = np.concatenate([t, further]) @ pictures[k] / 0.07
+            losses += [np.log(np.exp(row).sum()) - row[k]]
+            column = pictures @ t[k] / 0.07
+            losses += [np.log(np.exp(column).sum()) - column[k]]
+        return np.mean(losses)
+
+    expected = (against(a) + against(b)) / 2 + nt_xent(a, b, 0.2)
     assert found.item() == pytest.approx(expected, rel=1e-9)
-    assert objective.targets == ("text",)
+    assert objective.targets == ("text", "others")
     assert objective.heads == ("head", "text_hidden", "text_out")
 
 
 def test_a_model_without_the_maps_is_refused():
-    batch = Batch({}, {"text": torch.zeros(3, 5)}, {})
+    batch = Batch({}, {"text": torch.zeros(3, 5), "others": torch.ones(3, 2, 5)}, {})
     layers = {name: [torch.rand(3, 4)] for name in ("image", "image/other")}
     with pytest.raises(UsageError, match="head_weight and head_bias"):
         PicturesAndTexts(0.07)(layers, batch)

@@ -45,6 +45,8 @@ _WIDTH, _HIDDEN = 512, 1024
 """Length of an embedding and of a text, and hidden units of the text towers."""
 _CALIBRATION_ITEMS = 64
 _PARAPHRASE_STEPS, _QUICK_STEPS = 800, 100
+_OTHERS = 2
+"""Captions of other concepts for each example of a batch, against which its pictures are compared too."""
 ANN = "ann"
 """As an engine: the ANN that the network's training began from."""
 
@@ -134,7 +136,9 @@ class Convolutional(EmojiQuestions):
             name: levels(vary(drawn[hand, rows], rng)) / LEVELS
             for name, hand in (("image", one), ("image/other", other))
         }
-        return Examples(pictures, {"text": whitened(data.text[data.seen], self.whitening)})
+        text = whitened(data.text[data.seen], self.whitening)
+        others = np.stack([text[rng.permutation(n)] for _ in range(_OTHERS)], axis=1)
+        return Examples(pictures, {"text": text, "others": others})
 
     def objective(self, recipe: Recipe) -> Objective:
         return PicturesAndTexts(recipe.temperature)

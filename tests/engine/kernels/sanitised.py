@@ -61,8 +61,9 @@ def run(tree: Path) -> subprocess.CompletedProcess[str]:
     }
     loads = "from snn_deploy.engine.kernels import library; exit(not library.usable_kernels())"
     subprocess.run([sys.executable, "-c", loads], cwd=tree, env=environment, timeout=60, check=True)
+    # -s: pytest would keep a sanitiser's report, which ends the process
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", _TESTS, *_LEFT_OUT],
+        [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", _TESTS, *_LEFT_OUT],
         cwd=tree,
         env=environment,
         capture_output=True,

@@ -223,7 +223,7 @@ def test_every_variant_is_a_complete_task_with_its_own_towers(encoder):
         readout=task.readout_name,
         task=task.name,
         seed=0,
-        constants={**{n: list(s) for n, s in constants.items()}, **task.head_shapes(task.recipe)},
+        constants={**{n: list(s) for n, s in constants.items()}, **task.head_shapes(encoder, task.recipe)},
     )
     examples = task.views(np.random.default_rng(0))
     examples.check(described.towers, task.objective(task.recipe).targets)

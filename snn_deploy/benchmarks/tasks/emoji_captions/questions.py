@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from snn_deploy.benchmarks.deployed import Deployed, Readings
 from snn_deploy.benchmarks.kinds.retrieval import QUERY, Direction, Embedded, RetrievalTask, Scores
+from snn_deploy.benchmarks.task import Answers
 from snn_deploy.benchmarks.tasks.emoji_captions import hands
 from snn_deploy.benchmarks.tasks.emoji_captions.coding import DROP, fit_whitening, perturb, whitened
 from snn_deploy.benchmarks.tasks.emoji_captions.data import SIDE, load_data
@@ -141,7 +142,25 @@ class EmojiQuestions(RetrievalTask):
 
     # vectors
 
+    _kept: dict[tuple[str, str, int], Embedded] | None = None
+    """What one call of :meth:`answers` has embedded: memories are made of what is also asked by itself."""
+
+    def answers(self, network: Deployed, engine: str) -> Answers:
+        self._kept = {}
+        try:
+            return super().answers(network, engine)
+        finally:
+            self._kept = None
+
     def embed(self, network: Deployed, engine: str, split: str, modality: str, draw: int) -> Embedded:
+        kept, key = self._kept, (split, modality, draw)
+        if kept is None:
+            return self._embed(network, engine, *key)
+        if key not in kept:
+            kept[key] = self._embed(network, engine, *key)
+        return kept[key]
+
+    def _embed(self, network: Deployed, engine: str, split: str, modality: str, draw: int) -> Embedded:
         data, rows = load_data(), self.concepts(split)
         rng = self.rng(draw + network.seed, split, modality)
 

@@ -1,4 +1,4 @@
-"""The frameworks whose exporters are tried, and how each is installed: an environment each.
+"""The frameworks whose exporters and modules are tried, and how each is installed: an environment each.
 
     python3.11 -m tests.conformance.frameworks          make all fixtures anew
     python3.11 -m tests.conformance.frameworks Sinabs   one framework's
@@ -35,6 +35,8 @@ class Framework:
         return (self.alone or self.packages).split()[0].split("==")[0]
 
 
+#: What the exporters' graphs and this package's from_torch need.
+_BASE = ("nir==1.0.8", "h5py", "scipy", "networkx", "pydantic")
 _TORCH = "torch nirtorch==2.6"
 FRAMEWORKS = {
     "Norse to_nir": Framework("norse", f"norse==1.1.0 {_TORCH}"),
@@ -59,7 +61,7 @@ def make(name: str) -> None:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(python), "-m", "pip", "install", "-q"]
-    subprocess.run([*pip, "nir==1.0.8", "h5py", *framework.packages.split()], check=True)
+    subprocess.run([*pip, *_BASE, *framework.packages.split()], check=True)
     if framework.alone:
         subprocess.run([*pip, "--no-deps", *framework.alone.split()], check=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -127,7 +127,7 @@ def _reset_violations(reset: Any) -> list[Violation]:
                 where="graph metadata 'reset'",
                 allowed=_RESETS,
                 remedy="NIR carries no reset mode: pass --reset zero if v returns to v_reset at a spike, "
-                "--reset subtract if the threshold is taken off it (the default of snnTorch and Sinabs).",
+                "--reset subtract if the threshold is taken off it (the default of many frameworks).",
             )
         ]
     if reset not in get_args(ResetMode):

@@ -23,7 +23,7 @@ def convolved(conv: Conv2d, rows: NDArray[np.float64]) -> NDArray[np.float64]:
     for first in range(0, len(rows), batch):
         part = rows[first : first + batch].reshape(-1, *conv.input_shape)
         _convolve(conv, part, outputs[first : first + batch])
-    return outputs.reshape(len(rows), -1)
+    return outputs.reshape(len(rows), channels * height * width)
 
 
 def _convolve(conv: Conv2d, cells: NDArray[np.float64], outputs: NDArray[np.float64]) -> None:

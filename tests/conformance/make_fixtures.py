@@ -3,12 +3,14 @@
     python -m tests.conformance.make_fixtures SpikingJelly     one framework's graphs and spikes
     python -m tests.conformance.make_fixtures support          what all fixtures say, for 'snn-deploy support'
 
-tests/conformance/frameworks.py makes these environments and runs it in each. The first command writes
-tests/conformance/fixtures/FRAMEWORK-GRAPH.nir, by the framework's own exporter, and
-FRAMEWORK-module-NAME.nir, by from_torch of its modules; and .npz: ``input`` (samples, steps, *shape),
-``spikes.NODE`` and ``membranes.NODE`` (samples, steps, neurons), and ``facts``, a JSON object; for a
-framework without an exporter, FRAMEWORK.json. The second writes snn_deploy/convert/exporters.json from
-these files and from the front end for Norse modules. """
+tests/conformance/frameworks.py makes these environments and runs it in each.
+
+The first command writes into tests/conformance/fixtures: FRAMEWORK-GRAPH.nir, by the framework's exporter,
+FRAMEWORK-module-NAME.nir, by from_torch of its modules, and beside each an .npz: ``input`` (samples, steps,
+*shape), ``spikes.NODE`` and ``membranes.NODE`` (samples, steps, neurons), and ``facts``, a JSON object; for a
+framework without an exporter, FRAMEWORK.json. The second writes snn_deploy/convert/exporters.json from these
+files and from the front end for Norse modules.
+"""
 
 from __future__ import annotations
 

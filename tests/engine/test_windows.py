@@ -37,3 +37,9 @@ def test_more_samples_than_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("snn_deploy.engine.windows._ENTRIES", 1)
     assert np.array_equal(convolved(conv, rows), whole)
     assert np.array_equal(whole, (synapses(conv) @ rows.T).T)
+
+
+def test_no_rows_give_no_rows() -> None:
+    """A delay longer than the run leaves nothing to convolve."""
+    conv = Conv2d(np.ones((3, 2, 2, 2)), (2, 5, 4), (1, 1), (0, 0), (1, 1), 1)
+    assert convolved(conv, np.empty((0, 40))).shape == (0, 36)

@@ -311,12 +311,8 @@ def _neuron(layer: Fields) -> Cuba:
     kind = fields.text("type")
     if kind not in ("", "CUBA", "LOIHI"):
         fields.skip_all()
-        fields.refuse(
-            "this neuron model is not supported",
-            kind,
-            "CUBA, LOIHI",
-            "Train with the blocks of slayer.block.cuba.",
-        )
+        remedy = "Train with the blocks of slayer.block.cuba."
+        fields.refuse("this neuron model is not supported", kind, "CUBA, LOIHI", remedy)
         return Cuba(DECAY_UNITY, 0, 0)
     decays = fields.integer("iDecay", 0, DECAY_UNITY), fields.integer("vDecay", 0, DECAY_UNITY)
     neuron = Cuba(*decays, fields.integer("vThMant", 0, _LARGEST_VTH))

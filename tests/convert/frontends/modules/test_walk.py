@@ -222,6 +222,7 @@ def test_slayers_blocks_are_sent_to_their_file():
     assert "export_hdf5" in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # what torch.compile imports of torch
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, nn.Sequential])
 def test_wrappers_are_taken_off(wrap):
     torch.manual_seed(0)

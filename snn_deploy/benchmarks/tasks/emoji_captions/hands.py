@@ -17,7 +17,6 @@ import base64
 import hashlib
 import json
 import logging
-import os
 import shutil
 import subprocess
 import tarfile
@@ -27,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snn_deploy.benchmarks.cache import cache_folder as cache_folder
 from snn_deploy.errors import BackendUnavailable, SnnDeployError, UnsafeFile
 from snn_deploy.files import atomic_write
 
@@ -73,12 +73,6 @@ KEYWORDS = Package(
     "KbWiYre9aRSaPbHrHZIz9zmoM+21LAsK1VFJtnTh1VCtWE/rNMDviGhQTmselFl95dhqtGlY22iH0leG5BuW0g==",
 )
 PACKAGES = (*HANDS.values(), KEYWORDS)
-
-
-def cache_folder() -> Path:
-    """The folder of this package in the user's cache."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if root else Path.home() / ".cache") / "snn-deploy"
 
 
 def folder() -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 REPORTED_HAND = "fluent"
-"""The hand that training never meets. The recipes were chosen with Twemoji in its place."""
+"""The hand that training never meets; recipes are to be chosen with another in its place."""
 
 SEEN, UNSEEN_HAND = "seen", "unseen hand"
 UNSEEN_CONCEPTS, UNSEEN_BOTH = "unseen concepts", "unseen hand and concepts"

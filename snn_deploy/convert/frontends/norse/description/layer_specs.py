@@ -118,10 +118,12 @@ class Conv2dSpec(_Convolution):
     dimensions: ClassVar[int] = 2
 
 
-class AvgPool2dSpec(Layer):
-    """``torch.nn.AvgPool2d``; cells of padding count."""
+_WINDOW = {"kernel": "kernel_size", "stride": "stride", "padding": "padding"}
 
-    type: Literal["AvgPool2d"] = "AvgPool2d"
+
+class _Pool2d(Layer):
+    """What pooling layers share: the window that moves over each channel."""
+
     kernel: Pair
     stride: Pair
     padding: Pair0
@@ -130,6 +132,16 @@ class AvgPool2dSpec(Layer):
         if len(shape) != 3:
             raise ValueError(f"takes (channels, height, width), is given {shape}")
         return (shape[0], *_windows(shape, self.kernel, self.stride, self.padding, [1, 1]))
+
+    @staticmethod
+    def _window(module: Any) -> dict[str, Any]:
+        return {name: _pair(getattr(module, attribute)) for name, attribute in _WINDOW.items()}
+
+
+class AvgPool2dSpec(_Pool2d):
+    """``torch.nn.AvgPool2d``; cells of padding count."""
+
+    type: Literal["AvgPool2d"] = "AvgPool2d"
 
     def build(self, shape: Shape, dt: float) -> nn.Module:
         from torch import nn
@@ -141,25 +153,13 @@ class AvgPool2dSpec(Layer):
         plain = module.count_include_pad or not any(_pair(module.padding))
         if module.ceil_mode or not plain or module.divisor_override is not None:
             raise ValueError("ceil_mode, count_include_pad=False and divisor_override are not stored")
-        return {
-            "kernel": _pair(module.kernel_size),
-            "stride": _pair(module.stride),
-            "padding": _pair(module.padding),
-        }
+        return cls._window(module)
 
 
-class MaxPool2dSpec(Layer):
+class MaxPool2dSpec(_Pool2d):
     """``torch.nn.MaxPool2d``, of spikes."""
 
     type: Literal["MaxPool2d"] = "MaxPool2d"
-    kernel: Pair
-    stride: Pair
-    padding: Pair0
-
-    def behind(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            raise ValueError(f"takes (channels, height, width), is given {shape}")
-        return (shape[0], *_windows(shape, self.kernel, self.stride, self.padding, [1, 1]))
 
     def build(self, shape: Shape, dt: float) -> nn.Module:
         from torch import nn
@@ -170,11 +170,7 @@ class MaxPool2dSpec(Layer):
     def fields_of(cls, module: Any, shape: Shape) -> dict[str, Any]:
         if module.ceil_mode or module.return_indices or _pair(module.dilation) != [1, 1]:
             raise ValueError("ceil_mode, dilation and return_indices are not stored")
-        return {
-            "kernel": _pair(module.kernel_size),
-            "stride": _pair(module.stride),
-            "padding": _pair(module.padding),
-        }
+        return cls._window(module)
 
 
 class SumPool2dSpec(Layer):

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snn_deploy.benchmarks.cache import cache_folder as cache_folder
+from snn_deploy.benchmarks.cache import cache_folder as cache_folder  # noqa: PLC0414  data.py takes it from here
 from snn_deploy.errors import BackendUnavailable, SnnDeployError, UnsafeFile
 from snn_deploy.files import atomic_write
 
